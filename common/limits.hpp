@@ -1,0 +1,48 @@
+// Every bound of both processes in one place, each with its unit and the reason for its value.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace toyou::limits {
+
+using namespace std::chrono_literals;
+
+// --- snapshot directory -----------------------------------------------------------------
+inline constexpr std::size_t kSnapshotObjectBytes = 1U << 20;   // one object; a Secret's own limit
+inline constexpr std::size_t kSnapshotManifestBytes = 1U << 20;  // 256 pages need 20 KiB
+inline constexpr std::size_t kSnapshotPageBytes = 8U << 20;      // 64,000 keys in one page
+inline constexpr std::size_t kSnapshotKeys = 1'000'000;
+inline constexpr int kJsonDepth = 64;  // nlohmann's dump() recurses; Kubernetes objects need 20
+
+// --- manifests of a directory source ------------------------------------------------------
+inline constexpr std::size_t kManifestFileBytes = 16U << 20;
+inline constexpr std::size_t kYamlNodesPerDocument = 100'000;  // bounds alias expansion
+
+// --- routes -------------------------------------------------------------------------------
+inline constexpr std::size_t kHostBytes = 253;      // RFC 1035 section 2.3.4, without the dot
+inline constexpr std::size_t kHostHeaderBytes = 255;
+inline constexpr std::size_t kRoutePathBytes = 4096;
+inline constexpr std::size_t kBackendsPerRoute = 16;
+inline constexpr std::uint32_t kMaxWeight = 1'000'000;
+
+// --- request head ---------------------------------------------------------------------------
+inline constexpr std::size_t kHeadBytes = 32U << 10;  // as large as common proxies accept; cookies
+inline constexpr std::size_t kHeaderCount = 100;
+inline constexpr std::size_t kTargetBytes = 16U << 10;
+inline constexpr std::size_t kResponseHeadBytes = 64U << 10;
+inline constexpr std::size_t kTrailerBytes = 8U << 10;
+inline constexpr std::chrono::milliseconds kHeadTimeout = 10s;
+inline constexpr std::chrono::milliseconds kKeepAliveTimeout = 75s;  // between two requests
+
+// --- relay ----------------------------------------------------------------------------------
+inline constexpr std::size_t kRelayReadBytes = 64U << 10;  // one read per turn: fairness and copying
+inline constexpr std::size_t kEarlyBytes = 64U << 10;      // bytes read past the 101 or the request
+
+// --- controller -----------------------------------------------------------------------------
+inline constexpr std::chrono::milliseconds kPublishQuiet = 10ms;
+inline constexpr std::chrono::milliseconds kPublishMax = 100ms;
+inline constexpr int kListPageSize = 500;  // the API server's answers are held in memory whole
+
+}  // namespace toyou::limits

@@ -1,0 +1,41 @@
+// Where source objects come from. A source runs its own threads and reports events to a Sink; the
+// sink queues them for the control loop.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "controller/resources/object_key.hpp"
+
+namespace toyou::source {
+
+// A manifest that could not be read: reported, and its last good content stays in force.
+struct InputProblem {
+  std::string file;     // path, or API resource
+  int line = 0;         // 1-based; 0: not known
+  std::string field;    // "spec.rules[0].host"; empty: not known
+  std::string message;
+};
+
+class Sink {
+ public:
+  virtual ~Sink() = default;
+  // Thread-safe. `origin` says where the object stands ("web.yaml:12"), for messages.
+  virtual void upsert(nlohmann::json object, std::string origin) = 0;
+  virtual void remove(resources::ObjectKey key) = 0;
+  // Everything that existed at the start has been reported. Called once.
+  virtual void synced() = 0;
+  // The whole current list of problems with the input; replaces the one before.
+  virtual void problems(std::vector<InputProblem> problems) = 0;
+};
+
+class Source {
+ public:
+  virtual ~Source() = default;
+  virtual void start(Sink& sink) = 0;
+  virtual void stop() = 0;  // joins its threads; no event after it returns
+};
+
+}  // namespace toyou::source

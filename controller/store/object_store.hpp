@@ -1,0 +1,57 @@
+// The latest version of every source object, decoded, by kind/namespace/name. Owned by the control
+// loop and touched by its thread only. Translation reads it as a const value.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "common/result.hpp"
+#include "controller/resources/object_key.hpp"
+#include "controller/resources/resources.hpp"
+
+namespace toyou::store {
+
+struct UpsertOutcome {
+  bool changed = false;  // false: nothing that translation or status reads is different
+};
+
+class ObjectStore {
+ public:
+  // A Kubernetes object as JSON (API object or YAML document). An object whose kind we watch but
+  // which does not decode is an error with the field in `context`; the previous version stays.
+  // Kinds that we do not watch: ErrorKind::Unsupported.
+  Result<UpsertOutcome> upsert(const nlohmann::json& object);
+  bool remove(const resources::ObjectKey& key);  // true: it was there
+
+  [[nodiscard]] const std::map<resources::ObjectKey, resources::IngressClass>& ingress_classes() const {
+    return ingress_classes_;
+  }
+  [[nodiscard]] const std::map<resources::ObjectKey, resources::Ingress>& ingresses() const {
+    return ingresses_;
+  }
+  [[nodiscard]] const std::map<resources::ObjectKey, resources::WebSocketRoute>& websocket_routes() const {
+    return websocket_routes_;
+  }
+  [[nodiscard]] const resources::Service* service(const std::string& ns, const std::string& name) const;
+  // All slices labelled kubernetes.io/service-name=<service> in the namespace, ordered by name.
+  [[nodiscard]] std::vector<const resources::EndpointSlice*> slices(const std::string& ns,
+                                                                    const std::string& service) const;
+  [[nodiscard]] const resources::Secret* secret(const std::string& ns, const std::string& name) const;
+  [[nodiscard]] std::vector<resources::ObjectKey> keys() const;
+
+ private:
+  std::map<resources::ObjectKey, resources::IngressClass> ingress_classes_;
+  std::map<resources::ObjectKey, resources::Ingress> ingresses_;
+  std::map<resources::ObjectKey, resources::WebSocketRoute> websocket_routes_;
+  std::map<resources::ObjectKey, resources::Service> services_;
+  std::map<resources::ObjectKey, resources::EndpointSlice> slices_;
+  std::map<resources::ObjectKey, resources::Secret> secrets_;
+  std::map<std::pair<std::string, std::string>, std::map<resources::ObjectKey, const resources::EndpointSlice*>>
+      slices_by_service_;
+};
+
+}  // namespace toyou::store

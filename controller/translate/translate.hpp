@@ -1,0 +1,32 @@
+// objects -> snapshot + findings. A pure function: no clock, no I/O, no global state; equal input
+// gives byte-identical output, whatever the order in which objects arrived.
+// What the objects mean stands in docs/ingress.md (clauses C, V, H, P, R, M, D, B, T, O, W, S).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/snapshot.hpp"
+#include "controller/store/object_store.hpp"
+#include "controller/translate/report.hpp"
+
+namespace toyou::translate {
+
+struct Options {
+  std::string controller_name = "toyou.dev/ingress-controller";  // C1
+  std::string legacy_class = "toyou";                            // C3
+  bool watch_without_class = false;                              // C5
+  bool assume_default_class = false;  // C7: local mode, when the folder holds no IngressClass
+  bool host_ownership_shared = false;  // O4
+  bool allow_external_name = false;    // B11
+  std::string default_backend_service;  // D3: "ns/name:port" or empty
+};
+
+struct Translation {
+  snapshot::Snapshot snapshot;
+  Report report;
+};
+
+Translation translate(const store::ObjectStore& objects, const Options& options);
+
+}  // namespace toyou::translate

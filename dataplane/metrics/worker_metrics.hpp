@@ -1,0 +1,83 @@
+// Counters of one worker: written by its thread alone, read at scrape as relaxed atomics.
+// Labels are found by slot, never looked up by name on the data path.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "common/cause.hpp"
+#include "common/snapshot.hpp"
+#include "dataplane/config/tables.hpp"
+
+namespace toyou::metrics {
+
+// A counter with one writing thread: a load and a store, no locked instruction.
+class Counter {
+ public:
+  void add(std::uint64_t n = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+// Fixed buckets in seconds: see kSecondsBuckets.
+inline constexpr std::array<double, 14> kSecondsBuckets = {
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60};
+
+class SecondsHistogram {
+ public:
+  void observe(double seconds);
+  [[nodiscard]] std::uint64_t bucket(std::size_t i) const { return buckets_.at(i).value(); }
+  [[nodiscard]] double sum() const { return static_cast<double>(sum_us_.value()) / 1e6; }
+  [[nodiscard]] std::uint64_t count() const { return count_.value(); }
+
+ private:
+  std::array<Counter, kSecondsBuckets.size() + 1> buckets_;  // not cumulative; last: +Inf
+  Counter sum_us_;
+  Counter count_;
+};
+
+struct RouteMetrics {
+  snapshot::Source source;
+  std::array<std::array<Counter, 6>, 3> http_requests;  // [HTTP, SSE, WebSocket][status / 100]
+  Counter websocket_opened;
+  std::array<Counter, kCauseCount> websocket_refused;  // by cause, before the 101
+};
+
+class WorkerMetrics {
+ public:
+  // The metrics of a route of this worker; made on first use. Reference stays valid for good.
+  RouteMetrics& route(const config::RouteState& state);
+  // Requests that matched no route.
+  RouteMetrics& no_route() { return no_route_; }
+
+  Counter connections_accepted;
+  Counter upstream_retries;
+  Counter upstream_connects;
+  std::array<Counter, kCauseCount> errors;  // answers made by the proxy itself, by cause
+  SecondsHistogram http_request_seconds;    // head read -> answer sent; never a 101
+  SecondsHistogram websocket_open_seconds;  // head read -> 101 sent
+  SecondsHistogram upstream_connect_seconds;
+  std::atomic<std::int64_t> sse_active{0};
+  std::atomic<std::int64_t> client_connections{0};  // HTTP side, idle ones included
+
+  // For the scrape, from another thread.
+  void for_each_route(const std::function<void(const RouteMetrics&)>& visit) const;
+
+ private:
+  RouteMetrics no_route_;
+  mutable std::mutex mutex_;  // guards the growth of by_slot_ against a scrape
+  std::deque<std::unique_ptr<RouteMetrics>> by_slot_;
+};
+
+}  // namespace toyou::metrics

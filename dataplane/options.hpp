@@ -1,0 +1,30 @@
+// The dataplane's command line, as one value. Parsed in options.cpp.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/clock.hpp"
+#include "common/log.hpp"
+#include "common/result.hpp"
+
+namespace toyou {
+
+struct DataplaneOptions {
+  std::string snapshot_dir;
+  std::string listen_address = "";  // empty: all addresses, IPv4 and IPv6
+  std::uint16_t http_port = 8080;   // 0 picks a free one
+  std::uint16_t https_port = 8443;
+  std::string admin_address = "127.0.0.1:9901";
+  std::string metrics_address;      // empty: /metrics on the admin address only
+  unsigned workers = 0;             // 0: one per core that this process may use
+  std::uint64_t max_connections = 0;  // live WebSockets over all routes; 0 = no limit
+  std::vector<std::string> trusted_proxies;  // CIDRs whose X-Forwarded-* count
+  Millis head_timeout{10'000};
+  Millis drain_delay{0};
+  Millis drain_period{10'000};
+  log::Options log;
+};
+
+}  // namespace toyou

@@ -1,0 +1,32 @@
+// The only way from HTTP into the relay: everything that a live WebSocket is after its 101, as one
+// value. HTTP forgets it; there is no "was upgraded" flag anywhere.
+#pragma once
+
+#include <string>
+
+#include "common/clock.hpp"
+#include "common/owned_fd.hpp"
+#include "dataplane/connections/manager.hpp"
+
+namespace toyou::relay {
+
+struct HandoffSide {
+  OwnedFd fd;         // connected, non-blocking, TCP_NODELAY set; registered in no epoll set
+  std::string early;  // bytes already read from this side past its HTTP head, for the other side
+};
+
+struct RelayPolicy {
+  std::uint64_t max_message_bytes = 0;  // 0 = no limit
+  Millis idle{0};                       // 0 = none
+  Millis lifetime{0};                   // jitter already applied; 0 = none
+  Millis closing{5'000};
+};
+
+struct Handoff {
+  HandoffSide client;
+  HandoffSide backend;
+  RelayPolicy policy;
+  connections::LiveConnection connection;
+};
+
+}  // namespace toyou::relay

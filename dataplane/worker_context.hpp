@@ -1,0 +1,34 @@
+// What a connection may use of its worker. All of it belongs to the worker's thread, except where
+// said; it outlives every connection of the worker.
+#pragma once
+
+#include "common/asio.hpp"
+#include "common/clock.hpp"
+#include "dataplane/config/tables.hpp"
+#include "dataplane/connections/manager.hpp"
+#include "dataplane/metrics/worker_metrics.hpp"
+#include "dataplane/net/address_set.hpp"
+#include "dataplane/options.hpp"
+#include "dataplane/relay/engine.hpp"
+
+namespace toyou {
+
+namespace upstream {
+class Pool;
+}
+
+struct WorkerContext {
+  unsigned index = 0;
+  asio::io_context& io;
+  const Clock& clock;
+  const DataplaneOptions& options;
+  const net::AddressSet& trusted_proxies;
+  config::TablesPtr tables;         // replaced by a posted function; take a copy per request
+  upstream::Pool& pool;             // idle keep-alive connections to backends
+  connections::Manager& connections;  // thread-safe, shared by all workers
+  relay::Engine& relay;             // thread-safe
+  metrics::WorkerMetrics& metrics;  // plain counters of this worker
+  bool draining = false;            // answer with Connection: close; no new keep-alive
+};
+
+}  // namespace toyou
