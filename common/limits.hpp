@@ -18,7 +18,8 @@ inline constexpr int kJsonDepth = 64;  // nlohmann's dump() recurses; Kubernetes
 
 // --- manifests of a directory source ------------------------------------------------------
 inline constexpr std::size_t kManifestFileBytes = 16U << 20;
-inline constexpr std::size_t kYamlNodesPerDocument = 100'000;  // bounds alias expansion
+inline constexpr std::size_t kYamlNodesPerFile = 2'000'000;  // some 100 bytes of memory each
+inline constexpr std::size_t kYamlAliasNodes = 100'000;      // what aliases of one file expand to
 
 // --- routes -------------------------------------------------------------------------------
 inline constexpr std::size_t kHostBytes = 253;      // RFC 1035 section 2.3.4, without the dot
