@@ -236,8 +236,20 @@ class DocumentBuilder final : public YAML::EventHandler {
   YAML::Mark key_mark_;
 };
 
+// yaml-cpp takes a quoted scalar that is still open at the end of a file for closed when blank
+// lines follow: half a file would pass for a whole one. A document end marker makes it see the open
+// quote.
+std::string with_end_marker(std::string_view text) {
+  std::string marked(text);
+  const auto last = text.find_last_not_of(" \t\r");
+  if (last == std::string_view::npos || text[last] == '\n') {
+    marked += text.ends_with('\n') ? "...\n" : "\n...\n";
+  }
+  return marked;
+}
+
 std::vector<YamlDocument> read_documents(std::string_view text) {
-  std::istringstream stream{std::string(text)};
+  std::istringstream stream{with_end_marker(text)};
   YAML::Parser parser(stream);
   Budget budget;
   std::vector<YamlDocument> documents;
