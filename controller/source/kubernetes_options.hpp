@@ -1,0 +1,26 @@
+// What the controller has to know to work against an API server. From the command line.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace toyou::source {
+
+struct KubernetesOptions {
+  std::string kubeconfig;  // path; empty: the service account of the pod (in-cluster)
+
+  std::string controller_name = "toyou.dev/ingress-controller";  // C1; also our field manager
+
+  // S1: what goes into status.loadBalancer.ingress and status.addresses. Both empty: nothing is
+  // written. `publish_addresses` wins when both are set.
+  std::vector<std::string> publish_addresses;  // IP addresses or host names
+  std::string publish_service;                 // "namespace/name"
+
+  // The Lease whose holder writes status.
+  std::string
+      lease_namespace;  // empty: namespace of the pod, else of the kubeconfig, else "default"
+  std::string lease_name = "toyou-status";
+  std::string identity;  // empty: host name and a random suffix
+};
+
+}  // namespace toyou::source
