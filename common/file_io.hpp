@@ -16,4 +16,13 @@ namespace toyou {
 Result<std::string> read_file(const std::string& path, std::size_t limit_bytes);
 Result<void> write_file_atomic(const std::string& path, std::string_view bytes, mode_t mode = 0600);
 
+// The two halves of write_file_atomic, for those who must do something in between. The temporary
+// file is ".<name>.<pid>-<n>.tmp" beside `path`; a failed step leaves none behind.
+// No fsync: snapshot directories live in memory (emptyDir), and whatever a power cut leaves in one
+// on a disk is found out by its checksum and written again.
+inline constexpr std::string_view kTemporarySuffix = ".tmp";
+Result<std::string> write_temporary(const std::string& path, std::string_view bytes,
+                                    mode_t mode = 0600);
+Result<void> rename_into_place(const std::string& temporary, const std::string& path);
+
 }  // namespace toyou
