@@ -17,6 +17,8 @@
 
 namespace toyou::connections {
 
+struct ClientKey;  // a client of a route, as limits count it
+
 // A slot in the limits: total, per route (source), per client. Move-only; giving it back is its
 // destructor. `opening` and `live` count alike: a slot is taken before the backend is touched.
 class Slot {
@@ -34,7 +36,7 @@ class Slot {
   void release();
   Manager* manager_ = nullptr;
   std::shared_ptr<config::RouteState> route_;
-  std::string client_key_;  // empty: not counted per client
+  const ClientKey* client_ = nullptr;  // its entry in the counts per client; null: not counted
 };
 
 // A WebSocket that the relay owns: record and slot together.
@@ -72,7 +74,8 @@ class Manager {
   tl::expected<Slot, Cause> acquire(const std::shared_ptr<config::RouteState>& route,
                                     const snapshot::Limits& limits, std::string_view client);
 
-  // Enters the registry: from now on it is listed and counted as live.
+  // Enters the registry: from now on it is listed and counted as live, and counts in
+  // endpoint_state->active (beside whatever the caller itself holds there) until close().
   LiveConnection open(RecordFacts facts, Slot slot);
 
   // Leaves the registry; calls on_closed; gives the slot back.

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "common/cause.hpp"
 #include "common/clock.hpp"
@@ -50,10 +51,42 @@ struct End {
   std::uint16_t backend_code = 0;  // seen from the backend, or sent to it by us
 };
 
-struct Record {
-  RecordFacts facts;
+// Kept small, since there is one for every idle WebSocket: the texts share one allocation.
+class Record {
+ public:
+  Record(const RecordFacts& facts, Manager* manager);
+
+  [[nodiscard]] std::string_view id() const { return text(0); }
+  [[nodiscard]] std::string_view client() const { return text(1); }
+  [[nodiscard]] std::string_view host() const { return text(2); }
+  [[nodiscard]] std::string_view path() const { return text(3); }
+  [[nodiscard]] std::string_view endpoint() const { return text(4); }
+  [[nodiscard]] WallTime opened_at() const { return opened_at_; }
+  [[nodiscard]] SteadyTime opened_steady() const { return opened_steady_; }
+  [[nodiscard]] const std::shared_ptr<config::RouteState>& route() const { return route_; }
+  [[nodiscard]] Manager* manager() const { return manager_; }
+  [[nodiscard]] RecordFacts facts() const;  // unpacked
+
   std::array<DirectionCounters, 2> counters;  // by Direction
-  Manager* manager = nullptr;
+
+ private:
+  friend class Manager;
+  static constexpr std::size_t kTexts = 5;
+  [[nodiscard]] std::string_view text(std::size_t index) const {
+    const std::size_t begin = index == 0 ? 0 : ends_[index - 1];
+    return {texts_.get() + begin, ends_[index] - begin};
+  }
+
+  std::unique_ptr<char[]> texts_;
+  std::array<std::uint32_t, kTexts> ends_{};
+  std::uint16_t client_port_ = 0;
+  std::uint16_t shard_ = 0;  // place in the registry, written by the manager
+  std::uint32_t index_ = 0;
+  Manager* manager_ = nullptr;
+  std::shared_ptr<config::RouteState> route_;
+  std::shared_ptr<config::EndpointState> endpoint_state_;
+  WallTime opened_at_{};
+  SteadyTime opened_steady_{};
 };
 
 }  // namespace toyou::connections

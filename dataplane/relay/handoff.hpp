@@ -7,6 +7,7 @@
 #include "common/clock.hpp"
 #include "common/owned_fd.hpp"
 #include "dataplane/connections/manager.hpp"
+#include "dataplane/relay/extensions.hpp"
 
 namespace toyou::relay {
 
@@ -19,7 +20,9 @@ struct RelayPolicy {
   std::uint64_t max_message_bytes = 0;  // 0 = no limit
   Millis idle{0};                       // 0 = none
   Millis lifetime{0};                   // jitter already applied; 0 = none
-  Millis closing{5'000};
+  Millis closing{5'000};                // our Close sent -> answer; 0: the default
+  // What the 101 agreed on: negotiated_extensions(Sec-WebSocket-Extensions of the response).
+  Extensions extensions = Extensions::None;
 };
 
 struct Handoff {
