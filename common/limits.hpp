@@ -14,6 +14,8 @@ inline constexpr std::size_t kSnapshotObjectBytes = 1U << 20;   // one object; a
 inline constexpr std::size_t kSnapshotManifestBytes = 1U << 20;  // 256 pages need 20 KiB
 inline constexpr std::size_t kSnapshotPageBytes = 8U << 20;      // 64,000 keys in one page
 inline constexpr std::size_t kSnapshotKeys = 1'000'000;
+inline constexpr std::size_t kSnapshotKeyBytes = 1024;  // four Kubernetes names of 253 and their '/'
+inline constexpr std::size_t kSnapshotProblems = 100;   // as many reasons are read; the rest is cut
 inline constexpr int kJsonDepth = 64;  // nlohmann's dump() recurses; Kubernetes objects need 20
 
 // --- manifests of a directory source ------------------------------------------------------
@@ -27,6 +29,10 @@ inline constexpr std::size_t kHostHeaderBytes = 255;
 inline constexpr std::size_t kRoutePathBytes = 4096;
 inline constexpr std::size_t kBackendsPerRoute = 16;
 inline constexpr std::uint32_t kMaxWeight = 1'000'000;
+inline constexpr std::size_t kOriginsPerRoute = 256;
+inline constexpr std::size_t kOriginBytes = 300;  // scheme, host, port
+inline constexpr std::size_t kEndpointsPerUpstream = 10'000;  // 60 bytes each: below one object
+inline constexpr std::chrono::milliseconds kMaxDuration = std::chrono::hours(24 * 365 * 10);
 
 // --- request head ---------------------------------------------------------------------------
 inline constexpr std::size_t kHeadBytes = 32U << 10;  // as large as common proxies accept; cookies
@@ -36,6 +42,24 @@ inline constexpr std::size_t kResponseHeadBytes = 64U << 10;
 inline constexpr std::size_t kTrailerBytes = 8U << 10;
 inline constexpr std::chrono::milliseconds kHeadTimeout = 10s;
 inline constexpr std::chrono::milliseconds kKeepAliveTimeout = 75s;  // between two requests
+
+// --- HTTP exchanges ---------------------------------------------------------------------------
+inline constexpr std::size_t kClientBufferBytes = 4U << 10;    // an idle client costs this; grows
+inline constexpr std::size_t kUpstreamBufferBytes = 16U << 10;  // grows to kResponseHeadBytes
+inline constexpr std::size_t kChunkLineBytes = 256;  // size and extensions; extensions are dropped
+inline constexpr int kInterimResponses = 16;         // 1xx before one final answer
+inline constexpr std::chrono::milliseconds kBodyTimeout = 60s;  // request body: no byte came
+inline constexpr std::chrono::milliseconds kSendTimeout = 60s;  // a peer took no byte
+inline constexpr std::chrono::milliseconds kLingerTime = 2s;    // for a client still sending
+inline constexpr std::size_t kLingerBytes = 1U << 20;
+
+// --- upstream connections ---------------------------------------------------------------------
+inline constexpr std::size_t kUpstreamIdlePerEndpoint = 64;
+inline constexpr std::size_t kUpstreamIdleTotal = 1024;
+inline constexpr std::chrono::milliseconds kUpstreamIdleTime = 30s;
+inline constexpr std::chrono::milliseconds kUnsafeReuseTime = 1s;  // for methods not repeatable
+inline constexpr std::size_t kConnectAttempts = 16;  // refused: at once on the next endpoint
+inline constexpr std::size_t kConnectTimeouts = 2;   // each takes the route's whole connect time
 
 // --- relay ----------------------------------------------------------------------------------
 inline constexpr std::size_t kRelayReadBytes = 64U << 10;  // one read per turn: fairness and copying

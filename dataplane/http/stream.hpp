@@ -1,0 +1,88 @@
+// One plain TCP connection with its input buffer.
+//
+// Reads go to input(). While an exchange waits for its backend, watch() keeps one read of the
+// client's side under way, so that a client that leaves is noticed at once; the bytes of a next
+// request that it brings stay in input(). Owner: one coroutine; worker's thread.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string_view>
+
+#include "common/asio.hpp"
+#include "dataplane/http/guard.hpp"
+#include "dataplane/http/input_buffer.hpp"
+
+namespace toyou::http {
+
+// A few pieces to be written by one system call (an Asio ConstBufferSequence).
+class Buffers {
+ public:
+  static constexpr std::size_t kMax = 20;
+  using value_type = asio::const_buffer;
+  using const_iterator = const asio::const_buffer*;
+
+  void add(std::string_view piece) {
+    if (piece.empty()) return;
+    pieces_[count_++] = asio::const_buffer(piece.data(), piece.size());
+    bytes_ += piece.size();
+  }
+  // Forgets the first `bytes`, which have been written.
+  void consume(std::size_t bytes);
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
+  [[nodiscard]] std::size_t free_slots() const { return kMax - count_; }
+  [[nodiscard]] const_iterator begin() const { return pieces_.data() + first_; }
+  [[nodiscard]] const_iterator end() const { return pieces_.data() + count_; }
+
+ private:
+  std::array<asio::const_buffer, kMax> pieces_;
+  std::size_t first_ = 0;
+  std::size_t count_ = 0;
+  std::size_t bytes_ = 0;
+};
+
+class Stream {
+ public:
+  // `socket`: connected. Sets TCP_NODELAY and non-blocking mode.
+  Stream(tcp::socket socket, std::size_t initial_bytes, std::size_t limit_bytes);
+  ~Stream();
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  [[nodiscard]] tcp::socket& socket() { return socket_; }
+  [[nodiscard]] InputBuffer& input() { return input_; }
+
+  // Waits until input() has grown. Errors: eof; operation_aborted (ask the guard why);
+  // no_buffer_space; what the socket says.
+  asio::awaitable<error_code> fill(Guard& guard, Millis limit);
+
+  // Writes all of `buffers`; `limit` is the time without any progress.
+  asio::awaitable<error_code> write(Guard& guard, Millis limit, Buffers buffers);
+
+  // From now on `guard` is interrupted with ClientGone when the peer closes.
+  void watch(Guard& guard);
+  void unwatch() { watcher_ = nullptr; }
+  // Ends a background read and waits for its end: every byte received is then in input().
+  asio::awaitable<void> settle();
+
+  // The descriptor, taken out of Asio, non-blocking; nothing may be pending. -1: failed.
+  [[nodiscard]] int release();
+
+  void close();
+  // The peer learns that the message was cut: RST instead of FIN.
+  void abort();
+
+ private:
+  struct Background;
+  void start_background();
+  void on_background(const error_code& ec, std::size_t bytes);
+  asio::awaitable<void> wait_background();
+
+  tcp::socket socket_;
+  InputBuffer input_;
+  Guard* watcher_ = nullptr;
+  std::shared_ptr<Background> background_;  // made by the first watch()
+  error_code ended_;  // what a background read ended with, for the next fill()
+};
+
+}  // namespace toyou::http

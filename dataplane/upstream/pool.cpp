@@ -1,0 +1,77 @@
+#include "dataplane/upstream/pool.hpp"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "common/limits.hpp"
+
+namespace toyou::upstream {
+namespace {
+
+// Open and nothing to read: a backend that closed an idle connection, or sent something that nobody
+// asked for, is found here. One system call.
+bool silent(int fd) {
+  char byte = 0;
+  const ssize_t n = ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+}  // namespace
+
+Connection::Connection(tcp::socket socket, std::shared_ptr<config::EndpointState> e)
+    : stream(std::move(socket), limits::kUpstreamBufferBytes, limits::kResponseHeadBytes),
+      endpoint(std::move(e)) {}
+
+Pool::Pool(asio::io_context& io, const Clock& clock) : io_(io), clock_(clock) {}
+
+Pool::~Pool() = default;
+
+std::unique_ptr<Connection> Pool::take(const config::EndpointState& endpoint, Millis max_idle) {
+  const auto found = idle_.find(&endpoint);
+  if (found == idle_.end()) return nullptr;
+  Idle& idle = found->second;
+  std::unique_ptr<Connection> connection;
+  while (!idle.empty() && !connection) {
+    if (clock_.steady() - idle.back()->idle_since >= max_idle) break;
+    std::unique_ptr<Connection> youngest = std::move(idle.back());
+    idle.pop_back();
+    --idle_count_;
+    if (silent(youngest->stream.socket().native_handle())) connection = std::move(youngest);
+  }
+  if (idle.empty()) idle_.erase(found);
+  if (connection) connection->reused = true;
+  return connection;
+}
+
+void Pool::put(std::unique_ptr<Connection> connection) {
+  if (stopped_ || idle_count_ >= limits::kUpstreamIdleTotal) return;
+  Idle& idle = idle_[connection->endpoint.get()];
+  if (idle.size() >= limits::kUpstreamIdlePerEndpoint) return;
+  connection->stream.input().shrink();
+  connection->idle_since = clock_.steady();
+  idle.push_back(std::move(connection));
+  ++idle_count_;
+}
+
+void Pool::close_idle() {
+  const SteadyTime oldest = clock_.steady() - limits::kUpstreamIdleTime;
+  for (auto entry = idle_.begin(); entry != idle_.end();) {
+    Idle& idle = entry->second;
+    const auto young = std::find_if(idle.begin(), idle.end(), [&](const auto& connection) {
+      return connection->idle_since > oldest;
+    });
+    idle_count_ -= static_cast<std::size_t>(young - idle.begin());
+    idle.erase(idle.begin(), young);
+    entry = idle.empty() ? idle_.erase(entry) : std::next(entry);
+  }
+}
+
+void Pool::stop() {
+  stopped_ = true;
+  idle_.clear();
+  idle_count_ = 0;
+}
+
+}  // namespace toyou::upstream
