@@ -219,6 +219,14 @@ Result<std::unique_ptr<AdminServer>> AdminServer::listen(const std::string& addr
   return std::unique_ptr<AdminServer>(new AdminServer(std::move(impl)));
 }
 
+Result<void> AdminServer::check_address(const std::string& address) {
+  const auto parsed = parse_address(address);
+  if (!parsed) return tl::unexpected(parsed.error());
+  const auto at = endpoint_of(*parsed);
+  if (!at) return tl::unexpected(at.error());
+  return {};
+}
+
 void AdminServer::start() {
   asio::co_spawn(impl_->io, impl_->accept_loop(), asio::detached);
   impl_->thread = std::thread([this] { impl_->io.run(); });

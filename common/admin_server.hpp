@@ -1,6 +1,6 @@
 // A small HTTP server for operators and probes: health, readiness, metrics, API. One thread of its
-// own; handlers run on it, one request at a time. Bounded: 16 KiB head, 64 KiB body, 10 s a request,
-// 64 connections.
+// own; handlers run on it, one request at a time. Bounded: 16 KiB head, 64 KiB body, 10 s a
+// request, 64 connections.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +31,8 @@ class AdminServer {
 
   // "127.0.0.1:9901", "[::1]:0", ":9901" (all addresses). Listens at once; port 0 picks a free one.
   static Result<std::unique_ptr<AdminServer>> listen(const std::string& address, Handler handler);
+  // The grammar of such an address alone, to refuse it in a command line.
+  static Result<void> check_address(const std::string& address);
   ~AdminServer();
 
   void start();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,14 +18,22 @@ struct DataplaneOptions {
   std::uint16_t http_port = 8080;   // 0 picks a free one
   std::uint16_t https_port = 8443;
   std::string admin_address = "127.0.0.1:9901";
-  std::string metrics_address;      // empty: /metrics on the admin address only
-  unsigned workers = 0;             // 0: one per core that this process may use
-  std::uint64_t max_connections = 0;  // live WebSockets over all routes; 0 = no limit
+  std::string metrics_address;               // empty: /metrics on the admin address only
+  unsigned workers = 0;                      // 0: one per core that this process may use
+  std::uint64_t max_connections = 0;         // live WebSockets over all routes; 0 = no limit
   std::vector<std::string> trusted_proxies;  // CIDRs whose X-Forwarded-* count
   Millis head_timeout{10'000};
   Millis drain_delay{0};
   Millis drain_period{10'000};
   log::Options log;
 };
+
+// Fills `options`. nullopt: go on. Else the exit status: help or version were printed (0), or the
+// command line was refused with one line on standard error (2).
+[[nodiscard]] std::optional<int> parse_options(int argc, const char* const* argv,
+                                               DataplaneOptions& options);
+
+// Workers to run: as asked, or one per core that this process may use (its CPU affinity).
+[[nodiscard]] unsigned worker_count(const DataplaneOptions& options);
 
 }  // namespace toyou
