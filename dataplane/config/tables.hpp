@@ -28,7 +28,7 @@ struct RouteState {
   explicit RouteState(snapshot::Source s) : source(std::move(s)) {}
   const snapshot::Source source;
   std::atomic<std::int64_t> live_websockets{0};
-  std::atomic<std::uint32_t> metrics_slot{UINT32_MAX};  // given by metrics on first use
+  mutable std::atomic<std::uint32_t> metrics_slot{UINT32_MAX};  // given by metrics on first use
 };
 
 // Per (upstream, address, port).

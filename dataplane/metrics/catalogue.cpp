@@ -1,0 +1,91 @@
+#include "dataplane/metrics/catalogue.hpp"
+
+#include <array>
+
+#include "common/result.hpp"
+
+namespace toyou::metrics {
+namespace {
+
+using enum Metric;
+using enum MetricKind;
+
+constexpr std::string_view kRoute = "kind,namespace,route";
+
+constexpr std::array<MetricInfo, static_cast<std::size_t>(BuildInfo) + 1> kTable = {{
+    {WebsocketActive, "toyou_websocket_active", Gauge, kRoute, "Live WebSockets"},
+    {WebsocketOpened, "toyou_websocket_opened_total", Counter, kRoute,
+     "WebSockets opened (101 sent)"},
+    {WebsocketClosed, "toyou_websocket_closed_total", Counter, "kind,namespace,route,cause,side",
+     "WebSockets ended, by cause and by the side that ended them"},
+    {WebsocketRefused, "toyou_websocket_refused_total", Counter, "kind,namespace,route,cause",
+     "WebSocket requests that did not get a 101, by cause"},
+    {WebsocketDuration, "toyou_websocket_duration_seconds", Histogram, "",
+     "Life of WebSockets that have ended"},
+    {WebsocketOpenSeconds, "toyou_websocket_open_seconds", Histogram, "",
+     "Time from the request head to the 101"},
+    {WebsocketMessages, "toyou_websocket_messages_total", Counter, "kind,namespace,route,direction",
+     "WebSocket data messages forwarded"},
+    {WebsocketBytes, "toyou_websocket_bytes_total", Counter, "kind,namespace,route,direction",
+     "WebSocket bytes forwarded, frame headers included"},
+    {HttpRequests, "toyou_http_requests_total", Counter, "kind,namespace,route,code,protocol",
+     "Requests answered, by class of status and protocol"},
+    {HttpRequestSeconds, "toyou_http_request_seconds", Histogram, "",
+     "Time from the request head to the end of the answer; never a 101"},
+    {SseActive, "toyou_sse_active", Gauge, "", "Open SSE streams"},
+    {ProxyAnswers, "toyou_proxy_answers_total", Counter, "cause",
+     "Answers that the proxy made itself, by cause"},
+    {ClientConnectionsAccepted, "toyou_client_connections_accepted_total", Counter, "",
+     "Client connections accepted"},
+    {ClientConnections, "toyou_client_connections", Gauge, "",
+     "Client connections that speak HTTP, idle ones included; not WebSockets"},
+    {UpstreamEndpoints, "toyou_upstream_endpoints", Gauge, "namespace,service,port,state",
+     "Endpoints of each Service port in use, by state"},
+    {UpstreamConnects, "toyou_upstream_connects_total", Counter, "",
+     "Connections opened to backends"},
+    {UpstreamConnectSeconds, "toyou_upstream_connect_seconds", Histogram, "",
+     "Time to connect to a backend"},
+    {UpstreamRetries, "toyou_upstream_retries_total", Counter, "",
+     "Attempts at another endpoint after a failed one"},
+    {SnapshotGeneration, "toyou_snapshot_generation", Gauge, "",
+     "Generation of the snapshot in force"},
+    {SnapshotLoads, "toyou_snapshot_loads_total", Counter, "state", "Snapshots loaded and refused"},
+    {SnapshotLoadSeconds, "toyou_snapshot_load_seconds", Gauge, "", "Time of the newest load"},
+    {AccessLogLinesLost, "toyou_access_log_lines_lost_total", Counter, "",
+     "Access lines dropped because the log's reader was too slow"},
+    {ProcessCpu, "process_cpu_seconds_total", Counter, "", "User and system CPU time"},
+    {ProcessResident, "process_resident_memory_bytes", Gauge, "", "Resident memory"},
+    {ProcessOpenFds, "process_open_fds", Gauge, "", "Open file descriptors"},
+    {ProcessMaxFds, "process_max_fds", Gauge, "", "Limit of open file descriptors"},
+    {ProcessStartTime, "process_start_time_seconds", Gauge, "",
+     "Start of the process, in seconds since the epoch"},
+    {ProcessThreads, "process_threads", Gauge, "", "Threads of the process"},
+    {BuildInfo, "toyou_build_info", Gauge, "component,version",
+     "Always 1; what runs is in the labels"},
+}};
+
+}  // namespace
+
+const MetricInfo& info(Metric metric) {
+  const MetricInfo& row = kTable[static_cast<std::size_t>(metric)];
+  TOYOU_ASSERT(row.metric == metric);
+  return row;
+}
+
+std::span<const MetricInfo> all_metrics() {
+  return kTable;
+}
+
+std::string_view to_string(MetricKind kind) {
+  switch (kind) {
+    case Counter:
+      return "counter";
+    case Gauge:
+      return "gauge";
+    case Histogram:
+      return "histogram";
+  }
+  return "gauge";
+}
+
+}  // namespace toyou::metrics

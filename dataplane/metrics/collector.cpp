@@ -1,0 +1,370 @@
+#include "dataplane/metrics/collector.hpp"
+
+#include <prometheus/text_serializer.h>
+
+#include <algorithm>
+#include <limits>
+#include <set>
+#include <string_view>
+
+#include "common/log.hpp"
+#include "common/process_usage.hpp"
+#include "common/result.hpp"
+#include "dataplane/metrics/catalogue.hpp"
+
+namespace toyou::metrics {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using Labels = std::vector<ClientMetric::Label>;
+
+// An object that is gone keeps its counters for a while, so that the scrape after its last
+// WebSocket still tells how that one ended.
+constexpr auto kKeepEnded = std::chrono::minutes(10);
+
+constexpr std::array<std::string_view, 2> kDirections = {"from_client", "from_backend"};
+constexpr std::array<std::string_view, 3> kProtocols = {"http", "sse", "websocket"};
+constexpr std::array<std::string_view, 6> kCodes = {"other", "1xx", "2xx", "3xx", "4xx", "5xx"};
+
+prometheus::MetricType type_of(MetricKind kind) {
+  switch (kind) {
+    case MetricKind::Counter:
+      return prometheus::MetricType::Counter;
+    case MetricKind::Gauge:
+      return prometheus::MetricType::Gauge;
+    case MetricKind::Histogram:
+      return prometheus::MetricType::Histogram;
+  }
+  return prometheus::MetricType::Untyped;
+}
+
+// One family under construction. Label values come in the order of the catalogue's label names.
+class Family {
+ public:
+  explicit Family(Metric metric) : info_(info(metric)) {
+    out_.name = info_.name;
+    out_.help = info_.help;
+    out_.type = type_of(info_.kind);
+    std::string_view rest = info_.labels;
+    while (!rest.empty()) {
+      const std::size_t comma = std::min(rest.find(','), rest.size());
+      names_.emplace_back(rest.substr(0, comma));
+      rest.remove_prefix(std::min(comma + 1, rest.size()));
+    }
+  }
+
+  void add(double value, std::initializer_list<std::string_view> labels = {}) {
+    ClientMetric metric = labelled(labels);
+    if (info_.kind == MetricKind::Counter) {
+      metric.counter.value = value;
+    } else {
+      metric.gauge.value = value;
+    }
+    out_.metric.push_back(std::move(metric));
+  }
+
+  void add(std::uint64_t value, std::initializer_list<std::string_view> labels = {}) {
+    add(static_cast<double>(value), labels);
+  }
+
+  // Series of causes and codes that never happened are left out: most of them never do.
+  void add_nonzero(std::uint64_t value, std::initializer_list<std::string_view> labels) {
+    if (value != 0) add(value, labels);
+  }
+
+  // `counts` are not cumulative and one longer than `bounds` (+Inf).
+  void histogram(std::span<const double> bounds, std::span<const std::uint64_t> counts,
+                 double sum) {
+    ClientMetric metric = labelled({});
+    std::uint64_t cumulative = 0;
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      cumulative += counts[i];
+      const double bound = i < bounds.size() ? bounds[i] : std::numeric_limits<double>::infinity();
+      ClientMetric::Bucket bucket;
+      bucket.cumulative_count = cumulative;
+      bucket.upper_bound = bound;
+      metric.histogram.bucket.push_back(bucket);
+    }
+    metric.histogram.sample_count = cumulative;
+    metric.histogram.sample_sum = sum;
+    out_.metric.push_back(std::move(metric));
+  }
+
+  // A family without a series is left out whole.
+  void into(std::vector<MetricFamily>& families) {
+    if (!out_.metric.empty()) families.push_back(std::move(out_));
+  }
+
+ private:
+  ClientMetric labelled(std::initializer_list<std::string_view> values) {
+    TOYOU_ASSERT(values.size() == names_.size());
+    ClientMetric metric;
+    std::size_t i = 0;
+    for (const std::string_view value : values) {
+      ClientMetric::Label label;
+      label.name = names_[i++];
+      label.value = value;
+      if (!label.value.empty()) metric.label.push_back(std::move(label));
+    }
+    return metric;
+  }
+
+  const MetricInfo& info_;
+  MetricFamily out_;
+  std::vector<std::string> names_;
+};
+
+using Workers = std::vector<const WorkerMetrics*>;
+
+template <class Value>
+auto total(const Workers& workers, Value value) {
+  decltype(value(*workers.front())) sum{};
+  for (const WorkerMetrics* worker : workers) sum += value(*worker);
+  return sum;
+}
+
+void add_total(std::vector<MetricFamily>& out, Metric metric, const Workers& workers,
+               Counter WorkerMetrics::* counter) {
+  Family family(metric);
+  family.add(total(workers, [=](const WorkerMetrics& w) { return (w.*counter).value(); }));
+  family.into(out);
+}
+
+void add_level(std::vector<MetricFamily>& out, Metric metric, const Workers& workers,
+               std::atomic<std::int64_t> WorkerMetrics::* level) {
+  Family family(metric);
+  const auto sum = total(
+      workers, [=](const WorkerMetrics& w) { return (w.*level).load(std::memory_order_relaxed); });
+  family.add(static_cast<double>(sum));
+  family.into(out);
+}
+
+void add_histogram(std::vector<MetricFamily>& out, Metric metric, const Workers& workers,
+                   SecondsHistogram WorkerMetrics::* histogram) {
+  std::array<std::uint64_t, kSecondsBuckets.size() + 1> counts{};
+  double sum = 0;
+  for (const WorkerMetrics* worker : workers) {
+    const SecondsHistogram& from = worker->*histogram;
+    for (std::size_t i = 0; i < counts.size(); ++i) counts[i] += from.bucket(i);
+    sum += from.sum();
+  }
+  Family family(metric);
+  family.histogram(kSecondsBuckets, counts, sum);
+  family.into(out);
+}
+
+void add_workers(std::vector<MetricFamily>& out, const Workers& workers) {
+  add_histogram(out, Metric::WebsocketOpenSeconds, workers, &WorkerMetrics::websocket_open_seconds);
+  add_histogram(out, Metric::HttpRequestSeconds, workers, &WorkerMetrics::http_request_seconds);
+  add_histogram(out, Metric::UpstreamConnectSeconds, workers,
+                &WorkerMetrics::upstream_connect_seconds);
+  add_level(out, Metric::SseActive, workers, &WorkerMetrics::sse_active);
+  add_level(out, Metric::ClientConnections, workers, &WorkerMetrics::client_connections);
+  add_total(out, Metric::ClientConnectionsAccepted, workers, &WorkerMetrics::connections_accepted);
+  add_total(out, Metric::UpstreamConnects, workers, &WorkerMetrics::upstream_connects);
+  add_total(out, Metric::UpstreamRetries, workers, &WorkerMetrics::upstream_retries);
+  Family answers(Metric::ProxyAnswers);
+  for (const CauseInfo& cause : all_causes()) {
+    const auto at = static_cast<std::size_t>(cause.cause);
+    const auto sum = total(workers, [=](const WorkerMetrics& w) { return w.errors[at].value(); });
+    answers.add_nonzero(sum, {cause.word});
+  }
+  answers.into(out);
+}
+
+void add_durations(std::vector<MetricFamily>& out, const Durations& durations) {
+  Family family(Metric::WebsocketDuration);
+  family.histogram(kDurationBuckets, durations.buckets, durations.sum);
+  family.into(out);
+}
+
+void add_upstreams(std::vector<MetricFamily>& out, const config::Tables& tables) {
+  Family family(Metric::UpstreamEndpoints);
+  tables.for_each_upstream([&](const config::UpstreamTable& upstream) {
+    std::uint64_t ready = 0;
+    for (const auto& endpoint : upstream.endpoints) ready += endpoint.ready ? 1 : 0;
+    // "upstream/<ns>/<service>/<port>": none of the parts may hold a slash.
+    std::array<std::string_view, 4> parts;
+    std::string_view rest = upstream.key;
+    for (std::string_view& part : parts) {
+      const std::size_t slash = std::min(rest.find('/'), rest.size());
+      part = rest.substr(0, slash);
+      rest.remove_prefix(std::min(slash + 1, rest.size()));
+    }
+    family.add(ready, {parts[1], parts[2], parts[3], "ready"});
+    family.add(upstream.endpoints.size() - ready, {parts[1], parts[2], parts[3], "terminating"});
+  });
+  family.into(out);
+}
+
+void add_snapshot(std::vector<MetricFamily>& out, const config::LoaderStatus& status) {
+  Family generation(Metric::SnapshotGeneration);
+  generation.add(status.generation.load());
+  generation.into(out);
+  Family loads(Metric::SnapshotLoads);
+  loads.add(status.loads_loaded.load(), {"Loaded"});
+  loads.add(status.loads_refused.load(), {"Refused"});
+  loads.into(out);
+  Family seconds(Metric::SnapshotLoadSeconds);
+  seconds.add(static_cast<double>(status.last_load_us.load()) / 1e6);
+  seconds.into(out);
+}
+
+void add_one(std::vector<MetricFamily>& out, Metric metric, double value) {
+  Family family(metric);
+  family.add(value);
+  family.into(out);
+}
+
+void add_process(std::vector<MetricFamily>& out) {
+  const ProcessUsage usage = read_process_usage();
+  add_one(out, Metric::AccessLogLinesLost, static_cast<double>(log::access_lines_lost()));
+  add_one(out, Metric::ProcessCpu, usage.cpu_seconds);
+  add_one(out, Metric::ProcessResident, static_cast<double>(usage.resident_bytes));
+  add_one(out, Metric::ProcessOpenFds, static_cast<double>(usage.open_fds));
+  add_one(out, Metric::ProcessMaxFds, static_cast<double>(usage.max_fds));
+  add_one(out, Metric::ProcessStartTime, usage.start_time_seconds);
+  add_one(out, Metric::ProcessThreads, static_cast<double>(usage.threads));
+  Family build(Metric::BuildInfo);
+  build.add(1.0, {"dataplane", TOYOU_VERSION});
+  build.into(out);
+}
+
+}  // namespace
+
+// Sums of one source object over all workers and connections.
+struct Collector::RouteSums {
+  std::uint64_t active = 0;
+  std::uint64_t opened = 0;
+  std::array<std::uint64_t, kCauseCount> refused{};
+  std::array<std::array<std::uint64_t, kCodes.size()>, kProtocols.size()> http{};
+  Ended ended;
+  Traffic traffic;
+};
+
+namespace {
+
+template <class ByRoute>
+void add_routes(std::vector<MetricFamily>& out, const ByRoute& routes) {
+  Family active(Metric::WebsocketActive), opened(Metric::WebsocketOpened),
+      closed(Metric::WebsocketClosed), refused(Metric::WebsocketRefused),
+      messages(Metric::WebsocketMessages), bytes(Metric::WebsocketBytes),
+      http(Metric::HttpRequests);
+  for (const auto& [source, sums] : routes) {
+    const auto& [kind, ns, name] = source;
+    if (!name.empty()) {
+      active.add(sums.active, {kind, ns, name});
+      opened.add(sums.opened, {kind, ns, name});
+      for (std::size_t d = 0; d < kDirections.size(); ++d) {
+        messages.add(sums.traffic.messages[d], {kind, ns, name, kDirections[d]});
+        bytes.add(sums.traffic.bytes[d], {kind, ns, name, kDirections[d]});
+      }
+    }
+    for (const CauseInfo& cause : all_causes()) {
+      const auto at = static_cast<std::size_t>(cause.cause);
+      refused.add_nonzero(sums.refused[at], {kind, ns, name, cause.word});
+      for (std::size_t s = 0; s < kSides; ++s) {
+        closed.add_nonzero(sums.ended.closed[at][s],
+                           {kind, ns, name, cause.word, to_string(static_cast<Side>(s))});
+      }
+    }
+    for (std::size_t p = 0; p < kProtocols.size(); ++p) {
+      for (std::size_t c = 0; c < kCodes.size(); ++c) {
+        http.add_nonzero(sums.http[p][c], {kind, ns, name, kCodes[c], kProtocols[p]});
+      }
+    }
+  }
+  for (Family* family : {&active, &opened, &closed, &refused, &messages, &bytes, &http}) {
+    family->into(out);
+  }
+}
+
+}  // namespace
+
+Collector::Collector(Sources sources) : sources_(std::move(sources)) {
+  TOYOU_ASSERT(!sources_.workers.empty());
+}
+
+Collector::ByRoute Collector::sum_routes() const {
+  ByRoute routes;
+  std::set<snapshot::Source> known;
+  sources_.tables()->for_each_route(
+      [&](const config::RouteTable& route) { known.insert(route.route.source); });
+  for (const snapshot::Source& source : known) routes[source];
+  routes[snapshot::Source{}];  // requests that no route matched
+  sources_.ended.forget(known, sources_.clock.steady() - kKeepEnded);
+  // Ended ones first: what ends in between is missing once rather than counted twice.
+  sum_ended(routes);
+  sum_live(routes);
+  sum_workers(routes);
+  keep_monotone(routes);
+  return routes;
+}
+
+void Collector::sum_ended(ByRoute& routes) const {
+  for (auto& [source, ended] : sources_.ended.by_source()) {
+    RouteSums& sums = routes[source];
+    sums.ended = ended;
+    sums.traffic = ended.traffic;
+  }
+}
+
+void Collector::sum_live(ByRoute& routes) const {
+  for (const auto& live : sources_.connections.list(std::numeric_limits<std::size_t>::max())) {
+    RouteSums& sums = routes[live.source];
+    ++sums.active;
+    sums.traffic.bytes[0] += live.bytes_from_client;
+    sums.traffic.bytes[1] += live.bytes_from_backend;
+    sums.traffic.messages[0] += live.messages_from_client;
+    sums.traffic.messages[1] += live.messages_from_backend;
+  }
+}
+
+void Collector::sum_workers(ByRoute& routes) const {
+  for (const WorkerMetrics* worker : sources_.workers) {
+    worker->for_each_route([&](const RouteMetrics& from) {
+      const auto found = routes.find(from.source);
+      if (found == routes.end()) return;  // of an object that is gone
+      RouteSums& sums = found->second;
+      sums.opened += from.websocket_opened.value();
+      for (std::size_t i = 0; i < kCauseCount; ++i)
+        sums.refused[i] += from.websocket_refused[i].value();
+      for (std::size_t p = 0; p < kProtocols.size(); ++p) {
+        for (std::size_t c = 0; c < kCodes.size(); ++c) {
+          sums.http[p][c] += from.http_requests[p][c].value();
+        }
+      }
+    });
+  }
+}
+
+void Collector::keep_monotone(ByRoute& routes) const {
+  std::erase_if(said_, [&](const auto& entry) { return !routes.contains(entry.first); });
+  for (auto& [source, sums] : routes) {
+    Traffic& said = said_[source];
+    for (std::size_t d = 0; d < kDirections.size(); ++d) {
+      sums.traffic.bytes[d] = said.bytes[d] = std::max(said.bytes[d], sums.traffic.bytes[d]);
+      sums.traffic.messages[d] = said.messages[d] =
+          std::max(said.messages[d], sums.traffic.messages[d]);
+    }
+  }
+}
+
+std::vector<MetricFamily> Collector::Collect() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<MetricFamily> out;
+  add_routes(out, sum_routes());
+  add_durations(out, sources_.ended.durations());
+  add_workers(out, sources_.workers);
+  add_upstreams(out, *sources_.tables());
+  add_snapshot(out, sources_.loader);
+  add_process(out);
+  return out;
+}
+
+std::string Collector::text() const {
+  return prometheus::TextSerializer{}.Serialize(Collect());
+}
+
+}  // namespace toyou::metrics
