@@ -2,7 +2,10 @@
 // sink queues them for the control loop.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -13,10 +16,17 @@ namespace toyou::source {
 
 // A manifest that could not be read: reported, and its last good content stays in force.
 struct InputProblem {
-  std::string file;     // path, or API resource
-  int line = 0;         // 1-based; 0: not known
-  std::string field;    // "spec.rules[0].host"; empty: not known
+  std::string file;   // path, or API resource
+  int line = 0;       // 1-based; 0: not known
+  std::string field;  // "spec.rules[0].host"; empty: not known
   std::string message;
+};
+
+// Where the text of an object stands, for messages about its fields.
+struct TextPosition {
+  std::string file;
+  int line = 0;                                  // of the object; 1-based, 0: not known
+  std::function<int(std::string_view)> line_of;  // of a field of the object; may be empty
 };
 
 class Sink {
@@ -24,6 +34,11 @@ class Sink {
   virtual ~Sink() = default;
   // Thread-safe. `origin` says where the object stands ("web.yaml:12"), for messages.
   virtual void upsert(nlohmann::json object, std::string origin) = 0;
+  // The same for an object that was read from a file: should it not decode, the problem is reported
+  // with the line of the field.
+  virtual void upsert_from_file(nlohmann::json object, TextPosition position) {
+    upsert(std::move(object), position.file + ":" + std::to_string(position.line));
+  }
   virtual void remove(resources::ObjectKey key) = 0;
   // Everything that existed at the start has been reported. Called once.
   virtual void synced() = 0;

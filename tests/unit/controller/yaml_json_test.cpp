@@ -172,7 +172,7 @@ TEST(YamlJson, RefusalsNameLineAndField) {
       {"a: [1\nb: 2\n", "not valid YAML", 2, ""},
       {"a: b: c\n", "not valid YAML", 1, ""},
       {"a:\n\tb: 1\n", "not valid YAML", 2, ""},
-      {"a: \"x\n", "not valid YAML", 3, ""},
+      {"a: \"x\n", "not valid YAML", 2, ""},
       {"a: 'x\n  \n \t ", "not valid YAML", 4, ""},
       {"a: \"x", "not valid YAML", 1, ""},
       {"a: \xff\n", "not UTF-8", 0, ""},
