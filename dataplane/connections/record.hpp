@@ -31,19 +31,20 @@ struct DirectionCounters {
 
 // Facts of the opening, fixed at the hand-over.
 struct RecordFacts {
-  std::string id;             // connection id: 26 characters, unique, in log lines and X-Request-Id
-  std::string client;         // address of the client, without port
+  std::string id;      // connection id: 26 characters, unique, in log lines and X-Request-Id
+  std::string client;  // address of the client, without port
   std::uint16_t client_port = 0;
-  std::string host;           // as matched
-  std::string path;           // normalised, without query (queries may carry tokens)
-  std::string endpoint;       // "address:port"
+  std::string host;      // as matched
+  std::string path;      // normalised, without query (queries may carry tokens)
+  std::string endpoint;  // "address:port"
   std::shared_ptr<config::RouteState> route;
   std::shared_ptr<config::EndpointState> endpoint_state;
   WallTime opened_at{};
   SteadyTime opened_steady{};
 };
 
-// How a WebSocket ended. Ended by whom is `side`; close codes are 0 where no Close was seen or sent.
+// How a WebSocket ended. Ended by whom is `side`; close codes are 0 where no Close was seen or
+// sent.
 struct End {
   Cause cause = Cause::None;
   Side side = Side::Proxy;
