@@ -350,11 +350,13 @@ Result<ApiResponse> ApiClient::watch(const std::string& path,
     if (!message) return tl::unexpected(message.error());
     const auto response = clients->watch->request(*message, scope.token()).get();
     if (response.status_code() != http::status_codes::OK) return Impl::read_answer(response, scope);
-    bool more = true;
-    read_pieces(response.body().streambuf(), [&](std::string_view bytes) {
-      more = piece(bytes);
-      return more;
-    });
+    bool more = piece({});
+    if (more) {
+      read_pieces(response.body().streambuf(), [&](std::string_view bytes) {
+        more = piece(bytes);
+        return more;
+      });
+    }
     if (!more) scope.cancel();
     return ApiResponse{.status = response.status_code(), .body = {}};
   });

@@ -77,9 +77,9 @@ class ApiClient {
   // Protocol, Overload above kBodyBytes, Cancelled).
   Result<ApiResponse> send(const ApiRequest& request, Cancellation& cancellation);
 
-  // Opens a watch. Status 200: `piece` is called with bytes as they arrive until the stream ends
-  // (then 200 is returned), breaks off (error), or `piece` returns false (200). Any other status is
-  // returned with its body, as by send().
+  // Opens a watch. Status 200: `piece` is called, first with nothing, then with bytes as they
+  // arrive, until the stream ends (then 200 is returned), breaks off (error), or `piece` returns
+  // false (200). Any other status is returned with its body, as by send().
   Result<ApiResponse> watch(const std::string& path,
                             const std::function<bool(std::string_view)>& piece,
                             Cancellation& cancellation);

@@ -3,12 +3,10 @@
 // spent on finding out. Thread-safe. Holds status and identity only, not specs.
 #pragma once
 
-#include <cstdint>
 #include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -31,8 +29,11 @@ class ObservedObjects {
   // `manager`: our field manager. `service`: "namespace/name" of --publish-service, or empty.
   ObservedObjects(std::string manager, std::string service);
 
-  // Raw API object. Kinds other than Ingress, WebSocketRoute and the publish Service are ignored.
+  // Raw API object. Kinds other than IngressClass, Ingress, WebSocketRoute and the publish Service
+  // are ignored, and so is a version older than the one known.
   void upsert(const resources::ObjectKey& key, const nlohmann::json& object);
+  // The answer to a patch of ours: as upsert, but only if the object is still there. Not announced.
+  void refresh(const resources::ObjectKey& key, const nlohmann::json& object);
   void remove(const resources::ObjectKey& key);
 
   [[nodiscard]] std::optional<Observed> find(const resources::ObjectKey& key) const;
@@ -41,12 +42,15 @@ class ObservedObjects {
   // The publish Service as last seen; nullopt: it does not exist.
   [[nodiscard]] std::optional<nlohmann::json> publish_service() const;
 
-  // Called, on the thread that brought the news, after each change. Replaces the one before; an
-  // empty function ends it. When it returns, the old one is not running any more.
-  void on_change(std::function<void()> callback);
+  // Called, on the thread that brought the news, after each change, with the key. Replaces the one
+  // before; an empty function ends it. When it returns, the old one is not running any more.
+  using Callback = std::function<void(const resources::ObjectKey&)>;
+  void on_change(Callback callback);
 
  private:
-  void notify();
+  void notify(const resources::ObjectKey& key);
+  [[nodiscard]] Observed observe(const nlohmann::json& object) const;
+  [[nodiscard]] bool is_publish_service(const resources::ObjectKey& key) const;
 
   const std::string manager_;
   const std::string service_;
@@ -54,7 +58,7 @@ class ObservedObjects {
   std::map<resources::ObjectKey, Observed> objects_;
   std::optional<nlohmann::json> publish_service_;
   std::mutex callback_mutex_;
-  std::function<void()> callback_;
+  Callback callback_;
 };
 
 }  // namespace toyou::source

@@ -1,0 +1,103 @@
+#include "controller/source/kubernetes_source.hpp"
+
+#include <map>
+#include <mutex>
+#include <random>
+
+#include "controller/source/api_client.hpp"
+#include "controller/source/watcher.hpp"
+
+namespace toyou::source {
+namespace {
+
+std::vector<WatchedResource> watched_resources() {
+  return {
+      {"IngressClass", "networking.k8s.io/v1", "/apis/networking.k8s.io/v1/ingressclasses", false},
+      {"Ingress", "networking.k8s.io/v1", "/apis/networking.k8s.io/v1/ingresses", false},
+      {"WebSocketRoute", "toyou.dev/v1alpha1", "/apis/toyou.dev/v1alpha1/websocketroutes", true},
+      {"Service", "v1", "/api/v1/services", false},
+      {"EndpointSlice", "discovery.k8s.io/v1", "/apis/discovery.k8s.io/v1/endpointslices", false},
+  };
+}
+
+class ApiSource final : public KubernetesSource {
+ public:
+  ApiSource(ApiAccess access, std::shared_ptr<ObservedObjects> observed)
+      : client_(std::move(access)), observed_(std::move(observed)) {}
+  ~ApiSource() override { stop(); }
+
+  void start(Sink& sink) override {
+    sink_ = &sink;
+    const auto resources = watched_resources();
+    {
+      const std::scoped_lock lock(mutex_);
+      waiting_ = resources.size();
+    }
+    std::random_device random;
+    for (const auto& resource : resources) {
+      WatcherTiming timing;
+      timing.seed = random();
+      Watcher::Listener listener{
+          .listed = [this] { one_listed(); },
+          .health = [this,
+                     kind = resource.kind](const std::string& message) { health(kind, message); }};
+      watchers_.push_back(std::make_unique<Watcher>(resource, client_, sink, *observed_,
+                                                    std::move(listener), timing));
+    }
+    for (auto& watcher : watchers_) watcher->start();
+  }
+
+  void stop() override {
+    for (auto& watcher : watchers_) watcher->cancel();  // all at once, then join
+    for (auto& watcher : watchers_) watcher->stop();
+  }
+
+  [[nodiscard]] std::vector<WatchCounts> counts() const override {
+    std::vector<WatchCounts> result;
+    for (const auto& watcher : watchers_) result.push_back(watcher->counts());
+    return result;
+  }
+
+ private:
+  void one_listed() {
+    {
+      const std::scoped_lock lock(mutex_);
+      if (--waiting_ > 0) return;
+    }
+    sink_->synced();
+  }
+
+  void health(const std::string& kind, const std::string& message) {
+    const std::scoped_lock lock(mutex_);  // reports must not overtake each other
+    if (message.empty()) {
+      problems_.erase(kind);
+    } else {
+      problems_[kind] = message;
+    }
+    std::vector<InputProblem> list;
+    for (const auto& [of, what] : problems_) {
+      list.push_back({.file = client_.server(), .line = 0, .field = of, .message = what});
+    }
+    sink_->problems(std::move(list));
+  }
+
+  ApiClient client_;
+  const std::shared_ptr<ObservedObjects> observed_;
+  Sink* sink_ = nullptr;
+  std::mutex mutex_;
+  std::size_t waiting_ = 0;                      // kinds that have not been listed
+  std::map<std::string, std::string> problems_;  // kind -> what is wrong
+  std::vector<std::unique_ptr<Watcher>> watchers_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<KubernetesSource>> make_kubernetes_source(
+    const KubernetesOptions& options, std::shared_ptr<ObservedObjects> observed) {
+  ApiClient::prepare_process();
+  auto access = load_access(options.kubeconfig);
+  if (!access) return tl::unexpected(access.error());
+  return std::make_unique<ApiSource>(std::move(*access), std::move(observed));
+}
+
+}  // namespace toyou::source

@@ -1,0 +1,118 @@
+// Follows one kind of object at the API server on a thread of its own: list, report what differs
+// from what was known (removals, too), watch from the list's version. A watch that ends is opened
+// again from the last version seen; a version that is too old (410) leads to a new list. Failures
+// are retried with back-off, and nothing is removed because of them.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "controller/source/api_client.hpp"
+#include "controller/source/backoff.hpp"
+#include "controller/source/kubernetes_source.hpp"
+#include "controller/source/observed_objects.hpp"
+#include "controller/source/source.hpp"
+#include "controller/source/watch_decoder.hpp"
+
+namespace toyou::source {
+
+// What to follow.
+struct WatchedResource {
+  std::string kind;
+  std::string api_version;
+  std::string path;       // "/apis/networking.k8s.io/v1/ingresses"
+  bool optional = false;  // its CustomResourceDefinition may be missing: then there are no objects
+};
+
+struct WatcherTiming {
+  Millis first_delay{500};
+  Millis longest_delay{30'000};
+  Millis missing_delay{3'000};   // between two looks for a missing CustomResourceDefinition
+  Millis missing_grace{60'000};  // how long 404 must last before known objects are given up
+  int watch_seconds = 290;       // asked of the server; it ends the watch then
+  std::uint64_t seed = 1;        // of the jitter
+};
+
+class Watcher {
+ public:
+  // Called on the watcher's thread: after the first whole list, and when the state of health
+  // changes (empty message: well).
+  struct Listener {
+    std::function<void()> listed;
+    std::function<void(const std::string& message)> health;
+  };
+
+  Watcher(WatchedResource resource, ApiClient& client, Sink& sink, ObservedObjects& observed,
+          Listener listener, WatcherTiming timing = {});
+  ~Watcher();
+
+  void start();
+  void cancel();  // begins to stop, at once
+  void stop();    // cancel, and join
+  [[nodiscard]] WatchCounts counts() const;
+  [[nodiscard]] const std::string& kind() const { return resource_.kind; }
+
+ private:
+  enum class Outcome : std::uint8_t {
+    Listed,   // the whole list is known, the watch may begin
+    Missing,  // the kind is not defined
+    Ended,    // the watch ended as watches do
+    Expired,  // its version is too old
+    Failed,
+    Stopped,
+  };
+
+  void run();
+  Outcome list();
+  Outcome list_pages(std::map<resources::ObjectKey, std::string>& current);
+  Outcome list_answer(const Result<ApiResponse>& answer);
+  void accept_item(nlohmann::json item, std::map<resources::ObjectKey, std::string>& current);
+  void finish_list(std::map<resources::ObjectKey, std::string> current);
+  Outcome watch();
+  Outcome watch_answer(const Result<ApiResponse>& answer);
+  bool accept_event(WatchEvent event, Outcome& outcome);
+  void report_upsert(const resources::ObjectKey& key, nlohmann::json object);
+  void report_removal(const resources::ObjectKey& key);
+  Outcome failed(const std::string& what, const std::string& message);
+  void healthy();
+  [[nodiscard]] bool pause(Millis duration);  // false: stopped
+  [[nodiscard]] bool stopping() const { return cancellation_.cancelled(); }
+
+  const WatchedResource resource_;
+  ApiClient& client_;
+  Sink& sink_;
+  ObservedObjects& observed_;
+  const Listener listener_;
+  const WatcherTiming timing_;
+  Backoff backoff_;
+  Cancellation cancellation_;
+  std::thread thread_;
+
+  // Of the watcher's thread.
+  std::map<resources::ObjectKey, std::string> known_;  // -> resourceVersion
+  std::string version_;                                // to watch from; empty: list first
+  std::string problem_;                                // last reported
+  bool progress_ = false;                              // the watch under way has brought something
+  bool listed_ = false;
+  bool watched_ = false;
+  std::optional<SteadyTime> missing_since_;
+
+  std::mutex wake_mutex_;
+  std::condition_variable wake_;
+
+  std::atomic<std::uint64_t> relists_{0};
+  std::atomic<std::uint64_t> reconnects_{0};
+  std::atomic<std::uint64_t> errors_{0};
+  std::atomic<std::uint64_t> events_{0};
+  std::atomic<bool> has_listed_{false};
+  std::atomic<bool> connected_{false};
+};
+
+}  // namespace toyou::source
