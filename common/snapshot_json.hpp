@@ -3,14 +3,19 @@
 // fields (a newer minor may add some), and never throws.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/snapshot.hpp"
 
 namespace toyou::snapshot {
 
 std::string encode(const Object& object);
+
+// False for the keys of a newer minor: their objects are not read.
+bool is_known_kind(std::string_view key);
 
 // What kind of object it is follows from the key ("route/…", "upstream/…"). Problems carry the
 // JSON pointer of the field. Input is hostile: bounded depth and size.

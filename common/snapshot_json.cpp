@@ -1,0 +1,305 @@
+#include "common/snapshot_json.hpp"
+
+#include <array>
+
+#include "common/limits.hpp"
+#include "common/strict_json.hpp"
+
+namespace toyou::snapshot {
+namespace {
+
+using Problems = JsonFields::Problems;
+
+// The words of each enum, in the order of its values.
+constexpr std::array<std::string_view, 3> kPathTypes{"Exact", "Prefix", "Default"};
+constexpr std::array<std::string_view, 3> kActions{"Proxy", "NotFound", "Refuse"};
+constexpr std::array<std::string_view, 2> kMissingOrigins{"Allow", "Deny"};
+constexpr std::array<std::string_view, 2> kEndpointStates{"Ready", "Terminating"};
+constexpr std::array<std::pair<Protocol, std::string_view>, 3> kProtocols{
+    {{Protocol::Http, "HTTP"}, {Protocol::Sse, "SSE"}, {Protocol::WebSocket, "WebSocket"}}};
+
+template <class Enum, std::size_t N>
+std::string_view word_of(Enum value, const std::array<std::string_view, N>& words) {
+  const auto index = static_cast<std::size_t>(value);
+  TOYOU_ASSERT(index < N);
+  return words[index];
+}
+
+// --- one table for both directions of the numeric fields ---------------------------------------
+struct LimitField {
+  const char* name;
+  std::uint64_t Limits::* member;
+};
+constexpr std::array<LimitField, 3> kLimits{
+    {{"maxConnections", &Limits::max_connections},
+     {"maxConnectionsPerClient", &Limits::max_connections_per_client},
+     {"maxMessageBytes", &Limits::max_message_bytes}}};
+
+struct TimeoutField {
+  const char* name;
+  Millis Timeouts::* member;
+};
+constexpr std::array<TimeoutField, 6> kTimeouts{{{"connectMs", &Timeouts::connect},
+                                                 {"handshakeMs", &Timeouts::handshake},
+                                                 {"responseMs", &Timeouts::response},
+                                                 {"idleMs", &Timeouts::idle},
+                                                 {"lifetimeMs", &Timeouts::lifetime},
+                                                 {"closingMs", &Timeouts::closing}}};
+
+// --- encode
+// ---------------------------------------------------------------------------------------
+
+Json encode_protocols(Protocols protocols) {
+  Json words = Json::array();
+  for (const auto& [protocol, word] : kProtocols) {
+    if (protocols.has(protocol)) words.push_back(word);
+  }
+  return words;
+}
+
+Json encode_backends(const std::vector<Backend>& backends) {
+  Json list = Json::array();
+  for (const Backend& backend : backends) {
+    Json item = Json::object();
+    if (!backend.upstream.empty()) item["upstream"] = backend.upstream;
+    if (backend.weight != Backend{}.weight) item["weight"] = backend.weight;
+    list.push_back(std::move(item));
+  }
+  return list;
+}
+
+Json encode_origins(const Origins& origins) {
+  Json json = Json::object();
+  if (!origins.allow.empty()) json["allow"] = origins.allow;
+  if (origins.missing != Origins{}.missing) {
+    json["missing"] = word_of(origins.missing, kMissingOrigins);
+  }
+  return json;
+}
+
+Json encode_limits(const Limits& limits) {
+  Json json = Json::object();
+  for (const LimitField& field : kLimits) {
+    if (limits.*field.member != Limits{}.*field.member) json[field.name] = limits.*field.member;
+  }
+  return json;
+}
+
+Json encode_timeouts(const Timeouts& timeouts) {
+  Json json = Json::object();
+  for (const TimeoutField& field : kTimeouts) {
+    if (timeouts.*field.member != Timeouts{}.*field.member) {
+      json[field.name] = (timeouts.*field.member).count();
+    }
+  }
+  return json;
+}
+
+Json to_json(const Route& route) {
+  Json json = Json::object();
+  json["source"] = {
+      {"kind", route.source.kind}, {"namespace", route.source.ns}, {"name", route.source.name}};
+  json["host"] = route.host;
+  json["path"] = route.path;
+  json["protocols"] = encode_protocols(route.protocols);
+  if (route.path_type != Route{}.path_type) json["pathType"] = word_of(route.path_type, kPathTypes);
+  if (route.action != Route{}.action) json["action"] = word_of(route.action, kActions);
+  if (!route.backends.empty()) json["backends"] = encode_backends(route.backends);
+  if (route.origins) json["origins"] = encode_origins(*route.origins);
+  if (route.limits != Limits{}) json["limits"] = encode_limits(route.limits);
+  if (route.timeouts != Timeouts{}) json["timeouts"] = encode_timeouts(route.timeouts);
+  return json;
+}
+
+Json to_json(const Upstream& upstream) {
+  Json json = Json::object();
+  json["namespace"] = upstream.ns;
+  json["service"] = upstream.service;
+  json["port"] = upstream.port;
+  if (upstream.endpoints.empty()) return json;
+  Json list = Json::array();
+  for (const Endpoint& endpoint : upstream.endpoints) {
+    Json item = {{"address", endpoint.address}, {"port", endpoint.port}};
+    if (endpoint.state != Endpoint{}.state)
+      item["state"] = word_of(endpoint.state, kEndpointStates);
+    list.push_back(std::move(item));
+  }
+  json["endpoints"] = std::move(list);
+  return json;
+}
+
+// --- decode
+// ---------------------------------------------------------------------------------------
+
+template <class T>
+void assign(T& to, std::optional<T> from) {
+  if (from) to = std::move(*from);
+}
+
+template <class Enum, std::size_t N>
+void read_word(JsonFields& fields, const char* name, const std::array<std::string_view, N>& words,
+               Enum& to) {
+  if (const auto index = fields.word(name, words)) to = static_cast<Enum>(*index);
+}
+
+void read_required(JsonFields& fields, const char* name, std::string& to) {
+  fields.required(name);
+  assign(to, fields.string(name));
+}
+
+void read_source(JsonFields& route, Source& source) {
+  route.required("source");
+  const Json* json = route.object("source");
+  if (json == nullptr) return;
+  JsonFields fields(*json, route.at("source"), route.problems());
+  read_required(fields, "kind", source.kind);
+  read_required(fields, "namespace", source.ns);
+  read_required(fields, "name", source.name);
+}
+
+void read_protocols(JsonFields& route, Protocols& protocols) {
+  route.required("protocols");
+  const Json* json = route.array("protocols", kProtocols.size());
+  if (json == nullptr) return;
+  for (const Json& item : *json) {
+    bool known = false;
+    for (const auto& [protocol, word] : kProtocols) {
+      if (!item.is_string() || item.get_ref<const std::string&>() != word) continue;
+      known = !protocols.has(protocol);
+      protocols.add(protocol);
+    }
+    if (!known)
+      route.wrong("protocols", "holds something else than HTTP, SSE, WebSocket, each once");
+  }
+}
+
+void read_backends(JsonFields& route, std::vector<Backend>& backends) {
+  const Json* json = route.array("backends", limits::kBackendsPerRoute);
+  if (json == nullptr) return;
+  for (std::size_t i = 0; i < json->size(); ++i) {
+    JsonFields fields((*json)[i], route.at("backends") + "/" + std::to_string(i), route.problems());
+    Backend backend;
+    assign(backend.upstream, fields.string("upstream"));
+    if (const auto weight = fields.integer("weight", 0, limits::kMaxWeight)) {
+      backend.weight = static_cast<std::uint32_t>(*weight);
+    }
+    backends.push_back(std::move(backend));
+  }
+}
+
+void read_origins(JsonFields& route, std::optional<Origins>& to) {
+  const Json* json = route.object("origins");
+  if (json == nullptr) return;
+  JsonFields fields(*json, route.at("origins"), route.problems());
+  Origins origins;
+  if (const Json* allow = fields.array("allow", limits::kOriginsPerRoute)) {
+    for (const Json& item : *allow) {
+      if (!item.is_string()) {
+        fields.wrong("allow", "holds something else than strings");
+        break;
+      }
+      origins.allow.push_back(item.get_ref<const std::string&>());
+    }
+  }
+  read_word(fields, "missing", kMissingOrigins, origins.missing);
+  to = std::move(origins);
+}
+
+void read_limits(JsonFields& route, Limits& to) {
+  const Json* json = route.object("limits");
+  if (json == nullptr) return;
+  JsonFields fields(*json, route.at("limits"), route.problems());
+  for (const LimitField& field : kLimits) {
+    if (const auto value = fields.integer(field.name, 0, INT64_MAX)) {
+      to.*field.member = static_cast<std::uint64_t>(*value);
+    }
+  }
+}
+
+void read_timeouts(JsonFields& route, Timeouts& to) {
+  const Json* json = route.object("timeouts");
+  if (json == nullptr) return;
+  JsonFields fields(*json, route.at("timeouts"), route.problems());
+  for (const TimeoutField& field : kTimeouts) {
+    if (const auto value = fields.integer(field.name, 0, limits::kMaxDuration.count())) {
+      to.*field.member = Millis{*value};
+    }
+  }
+}
+
+Route read_route(const Json& json, Problems& problems) {
+  Route route;
+  JsonFields fields(json, "", problems);
+  read_source(fields, route.source);
+  read_required(fields, "host", route.host);
+  read_required(fields, "path", route.path);
+  read_word(fields, "pathType", kPathTypes, route.path_type);
+  read_protocols(fields, route.protocols);
+  read_word(fields, "action", kActions, route.action);
+  read_backends(fields, route.backends);
+  read_origins(fields, route.origins);
+  read_limits(fields, route.limits);
+  read_timeouts(fields, route.timeouts);
+  return route;
+}
+
+Upstream read_upstream(const Json& json, Problems& problems) {
+  Upstream upstream;
+  JsonFields fields(json, "", problems);
+  read_required(fields, "namespace", upstream.ns);
+  read_required(fields, "service", upstream.service);
+  read_required(fields, "port", upstream.port);
+  const Json* list = fields.array("endpoints", limits::kEndpointsPerUpstream);
+  if (list == nullptr) return upstream;
+  upstream.endpoints.reserve(list->size());
+  for (std::size_t i = 0; i < list->size(); ++i) {
+    if (problems.size() >= limits::kSnapshotProblems) break;
+    JsonFields item((*list)[i], "/endpoints/" + std::to_string(i), problems);
+    Endpoint endpoint;
+    read_required(item, "address", endpoint.address);
+    item.required("port");
+    if (const auto port = item.integer("port", 1, 65535)) {
+      endpoint.port = static_cast<std::uint16_t>(*port);
+    }
+    read_word(item, "state", kEndpointStates, endpoint.state);
+    upstream.endpoints.push_back(std::move(endpoint));
+  }
+  return upstream;
+}
+
+}  // namespace
+
+std::string encode(const Object& object) {
+  return dump_canonical(std::visit([](const auto& value) { return to_json(value); }, object));
+}
+
+bool is_known_kind(std::string_view key) {
+  return key.starts_with("route/") || key.starts_with("upstream/");
+}
+
+Decoded decode(const std::string& key, std::string_view json) {
+  Decoded decoded;
+  if (!is_known_kind(key)) {
+    decoded.unknown_kind = true;
+    return decoded;
+  }
+  if (json.size() > limits::kSnapshotObjectBytes) {
+    decoded.problems.push_back({key, "", "is over 1 MiB"});
+    return decoded;
+  }
+  const Result<Json> parsed = parse_json(json);
+  if (!parsed) {
+    decoded.problems.push_back({key, "", parsed.error().message});
+    return decoded;
+  }
+  if (key.starts_with("route/")) {
+    decoded.object = read_route(*parsed, decoded.problems);
+  } else {
+    decoded.object = read_upstream(*parsed, decoded.problems);
+  }
+  for (Problem& problem : decoded.problems) problem.key = key;
+  if (!decoded.problems.empty()) decoded.object.reset();
+  return decoded;
+}
+
+}  // namespace toyou::snapshot

@@ -1,0 +1,55 @@
+// What holds between the objects of a snapshot: every upstream that a route names exists, and no
+// two routes claim the same protocol at the same match. Kept beside a snapshot so that a change is
+// checked at the cost of the change, not of the snapshot.
+//
+// Owned by one Reader (or one call of validate()); one thread.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "common/snapshot.hpp"
+
+namespace toyou::snapshot {
+
+class Relations {
+ public:
+  // Would the snapshot still hold together after this change? `changed` are added or altered
+  // objects with their new values, `removed` keys that go. Nothing is modified.
+  [[nodiscard]] std::vector<Problem> check(const Snapshot& changed,
+                                           const std::set<std::string>& removed) const;
+
+  // Takes the change over. Only after check() found nothing.
+  void apply(const Snapshot& changed, const std::set<std::string>& removed);
+
+ private:
+  // A place where requests are matched: host, path type and path in the form that makes it one.
+  struct Claim {
+    std::string key;  // of the route
+    Protocols protocols;
+  };
+  struct RouteFacts {
+    std::string match;
+    std::vector<std::string> upstreams;  // without duplicates
+  };
+  static std::string match_of(const Route& route);
+  void add_route(const std::string& key, const Route& route);
+  void remove_route(const std::string& key);
+
+  void check_references(const Snapshot& changed, const std::set<std::string>& removed,
+                        std::vector<Problem>& problems) const;
+  void check_removed_upstreams(const Snapshot& changed, const std::set<std::string>& removed,
+                               std::vector<Problem>& problems) const;
+  void check_claims(const Snapshot& changed, const std::set<std::string>& removed,
+                    std::vector<Problem>& problems) const;
+
+  std::unordered_map<std::string, RouteFacts> routes_;                // by key
+  std::set<std::string> upstreams_;                                   // keys
+  std::unordered_map<std::string, std::set<std::string>> referrers_;  // upstream -> routes
+  std::unordered_map<std::string, std::vector<Claim>> claims_;        // match -> routes
+};
+
+}  // namespace toyou::snapshot
