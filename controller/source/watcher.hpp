@@ -100,6 +100,7 @@ class Watcher {
   std::string version_;                                // to watch from; empty: list first
   std::string problem_;                                // last reported
   bool progress_ = false;                              // the watch under way has brought something
+  bool from_list_ = false;  // version_ is a list's: no event has moved it on
   bool listed_ = false;
   bool watched_ = false;
   std::optional<SteadyTime> missing_since_;
