@@ -4,10 +4,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 
 #include "common/owned_fd.hpp"
 
@@ -88,6 +90,21 @@ Result<void> write_file_atomic(const std::string& path, std::string_view bytes, 
   const Result<std::string> temporary = write_temporary(path, bytes, mode);
   if (!temporary) return tl::unexpected(temporary.error());
   return rename_into_place(*temporary, path);
+}
+
+void remove_temporaries(const std::string& directory,
+                        std::initializer_list<std::string_view> names) {
+  std::error_code code;
+  for (std::filesystem::directory_iterator at(directory, code), end; !code && at != end;
+       at.increment(code)) {
+    const std::string file = at->path().filename().string();
+    if (!file.starts_with('.') || !file.ends_with(kTemporarySuffix)) continue;
+    const bool ours =
+        names.size() == 0 || std::any_of(names.begin(), names.end(), [&](std::string_view name) {
+          return file.starts_with("." + std::string(name) + ".");
+        });
+    if (ours) ::unlink(at->path().c_str());
+  }
 }
 
 }  // namespace toyou

@@ -2,7 +2,7 @@
 //
 // Writer (controller) and Reader (dataplane) are separate objects, each used by one thread.
 // They meet only through files that are replaced by rename(2): a crash at any step leaves the
-// old or the new snapshot, whole.
+// old or the new snapshot, whole. The cost of a publish and of a read is that of the change.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +17,7 @@
 #include "common/clock.hpp"
 #include "common/result.hpp"
 #include "common/snapshot.hpp"
+#include "common/snapshot_relations.hpp"
 
 namespace toyou::snapshot {
 
@@ -50,17 +51,26 @@ struct Published {
 // Tests throw from it to be "killed" there.
 using StepHook = std::function<void(const std::string&)>;
 
+// One page of the index as it stands in a manifest.
+struct Page {
+  std::string sha256;
+  std::map<std::string, std::string> entries;  // key -> sha256 of the object
+};
+using Pages = std::map<std::string, Page>;  // by "00".."ff"
+
 class Writer {
  public:
-  // Creates the directory (0700) when missing and continues the generation that it finds.
+  // Creates the directory (0700) when missing, removes what a killed predecessor left half written,
+  // and continues from what it finds: a whole snapshot becomes the base of the first publish, and
+  // the generation never goes back.
   static Result<Writer> open(std::string directory, StepHook hook = {});
 
   // Writes what is missing, then the pages, then the root. A snapshot that validate() refuses is
-  // an error and writes nothing.
+  // an error and writes nothing. After an error the same publish may be tried again.
   Result<Published> publish(const Snapshot& snapshot);
 
-  // Removes objects and pages that neither the current manifest nor good.json names. To be called
-  // after loaded.json confirmed the current generation.
+  // Removes objects and pages that neither the current manifest nor good.json names, once
+  // loaded.json confirms the current manifest; before that, nothing. Returns how many went.
   Result<std::size_t> collect_garbage();
 
   // loaded.json, if there is one that can be read.
@@ -69,29 +79,49 @@ class Writer {
   [[nodiscard]] const std::string& directory() const { return directory_; }
 
  private:
-  explicit Writer(std::string directory, StepHook hook);
+  struct Change;
+  Writer(std::string directory, StepHook hook);
+  Result<void> make_directories() const;
+  void remove_leftovers() const;
+  void adopt_base();
+  void find_strays();
+  [[nodiscard]] Change difference(const Snapshot& snapshot) const;
+  [[nodiscard]] Result<void> check(const Change& change) const;
+  Page& touch(Pages& touched, const std::string& key) const;
+  Result<void> write_file(const std::string& name, const std::string& bytes);
+  Result<void> write_objects(const Change& change, Pages& touched);
+  Result<void> write_pages(Pages& touched);
+  void commit(Change change, Pages touched, std::string manifest);
+  [[nodiscard]] Result<std::set<std::string>> files_of_good() const;
+
   std::string directory_;
   StepHook hook_;
   std::uint64_t generation_ = 0;
-  std::string manifest_bytes_;
-  std::map<std::string, std::string> index_;  // key -> sha256, of the manifest on disk
+  std::string manifest_;           // bytes of the manifest on disk; empty: none of ours
+  Pages pages_;                    // of that manifest
+  Snapshot snapshot_;              // of that manifest
+  Relations relations_;            // of that snapshot
+  std::set<std::string> garbage_;  // "objects/…", "index/…": on disk, not named by the manifest
 };
 
-// What a read gives: the snapshot and, against the previous read, which keys differ.
+// What a read gives: the difference to the snapshot accepted before.
 struct Update {
   Manifest manifest;
   std::string manifest_sha256;
-  Snapshot snapshot;
-  std::set<std::string> changed;  // added or altered keys
-  std::set<std::string> removed;
+  std::string manifest_bytes;
+  Snapshot changed;               // added or altered objects
+  std::set<std::string> removed;  // keys
+  Pages pages;                    // all pages of the manifest that differ
 };
 
 class Reader {
  public:
   explicit Reader(std::string directory);
 
-  // The current manifest.json (or, with `fallback`, good.json) read whole; nullopt: there is none,
-  // or it is the one already accepted. Errors: the reasons why it must be refused.
+  // The current manifest.json (or, with `fallback`, good.json); nullopt: there is none, or it is
+  // the one already accepted or refused. Errors: the reasons why it must be refused, at most
+  // limits::kSnapshotProblems of them. A refusal for want of a file or by an I/O error is tried
+  // again by the next read; one for content only when the manifest changes.
   // Incremental: pages and objects whose hash is known from the accepted snapshot are not read.
   struct Refusal {
     std::uint64_t generation = 0;
@@ -101,18 +131,26 @@ class Reader {
   using Outcome = tl::expected<std::optional<Update>, Refusal>;
   Outcome read(bool fallback = false);
 
+  // True when the last read() of manifest.json found the snapshot that is accepted.
+  [[nodiscard]] bool up_to_date() const { return up_to_date_; }
+
   // The caller built tables from this update: it becomes the base of the next read, and good.json.
+  // An error concerns good.json alone: the update counts as accepted.
   Result<void> accept(const Update& update);
 
   Result<void> write_report(const LoadReport& report);
 
+  // Removes temporary files of a killed predecessor. Not while another reader is at work.
+  void remove_leftovers() const;
+
  private:
   std::string directory_;
-  std::string accepted_manifest_;             // sha256
-  std::string refused_manifest_;              // not read again until it changes
-  std::map<std::string, std::string> index_;  // key -> sha256, of the accepted snapshot
-  std::map<std::string, std::string> pages_;  // page -> sha256, of the accepted snapshot
-  Snapshot snapshot_;
+  std::string accepted_;  // sha256 of the manifest
+  std::string refused_;   // sha256 of manifest.json, of good.json: not read again until it changes
+  std::string refused_fallback_;
+  bool up_to_date_ = false;
+  Pages pages_;          // of the accepted manifest
+  Relations relations_;  // of the accepted snapshot
 };
 
 }  // namespace toyou::snapshot
