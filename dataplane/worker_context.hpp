@@ -6,6 +6,7 @@
 #include "common/clock.hpp"
 #include "dataplane/config/tables.hpp"
 #include "dataplane/connections/manager.hpp"
+#include "dataplane/drain_signal.hpp"
 #include "dataplane/metrics/worker_metrics.hpp"
 #include "dataplane/net/address_set.hpp"
 #include "dataplane/options.hpp"
@@ -29,6 +30,7 @@ struct WorkerContext {
   relay::Engine& relay;             // thread-safe
   metrics::WorkerMetrics& metrics;  // plain counters of this worker
   bool draining = false;            // answer with Connection: close; no new keep-alive
+  DrainSignal drain_signal;  // raised once `draining` is set: idle connections end
 };
 
 }  // namespace toyou

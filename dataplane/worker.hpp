@@ -1,0 +1,79 @@
+// One worker: a thread with one io_context, its own listening sockets, its own upstream connections
+// and its own counters. Workers share nothing on the hot path.
+//
+// Lifetime: start(), then stop_accepting() and drain() in a shutdown, then stop(). What it refers
+// to (clock, options, connection manager, relay) outlives it. Functions may be called from any
+// thread unless said otherwise; they post.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include "common/asio.hpp"
+#include "common/owned_fd.hpp"
+#include "dataplane/net/acceptor.hpp"
+#include "dataplane/net/tls_refusal.hpp"
+#include "dataplane/upstream/pool.hpp"
+#include "dataplane/worker_context.hpp"
+
+namespace toyou {
+
+struct WorkerSetup {
+  unsigned index = 0;
+  const Clock& clock;
+  const DataplaneOptions& options;
+  const net::AddressSet& trusted_proxies;
+  connections::Manager& connections;
+  relay::Engine& relay;
+  OwnedFd http_listener;
+  OwnedFd https_listener;
+};
+
+class Worker {
+ public:
+  explicit Worker(WorkerSetup setup);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  void start();  // accepts only once the first tables have come
+
+  // `applied` is called on the worker's thread once requests are routed by `tables`.
+  void set_tables(config::TablesPtr tables, std::function<void()> applied);
+
+  void stop_accepting();
+  // Idle client connections end, the others after their exchange. `done` is called on the worker's
+  // thread when none is left; at most once.
+  void drain(std::function<void()> done);
+
+  // Ends the connections that are left, joins.
+  void stop();
+
+  [[nodiscard]] const metrics::WorkerMetrics& metrics() const { return metrics_; }
+
+ private:
+  void run();
+  void accept_http(tcp::socket socket);
+  void connection_ended(const std::exception_ptr& error);
+  void check_gate();
+  void sweep();
+
+  const unsigned index_;
+  std::optional<asio::io_context> io_;  // stop() says why it can go before the rest
+  metrics::WorkerMetrics metrics_;
+  upstream::Pool pool_;
+  WorkerContext context_;
+  net::TlsRefusal tls_refusal_;
+  std::optional<net::Acceptor> http_;
+  std::optional<net::Acceptor> https_;
+  std::optional<asio::steady_timer> sweep_timer_;
+  bool accepting_ = false;
+  std::int64_t open_ = 0;  // client connections that serve() has not given back: the gate
+  std::function<void()> on_empty_;
+  std::thread thread_;
+};
+
+}  // namespace toyou
