@@ -14,6 +14,7 @@ Reader::Outcome Reader::read(bool fallback) {
   std::string& refused = fallback ? refused_fallback_ : refused_;
   Result<std::string> bytes = read_file(directory_ + "/" + file, limits::kSnapshotManifestBytes);
   if (!bytes) {
+    if (!fallback) up_to_date_ = false;
     if (bytes.error().kind == ErrorKind::NotFound) return std::nullopt;
     return tl::unexpected(Refusal{0, "", {{"", "", file + ": " + bytes.error().message}}});
   }

@@ -7,10 +7,12 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
 #include "common/clock.hpp"
+#include "common/directory_watch.hpp"
 #include "common/owned_fd.hpp"
 #include "common/snapshot_store.hpp"
 #include "dataplane/config/tables.hpp"
@@ -18,10 +20,10 @@
 namespace toyou::config {
 
 struct LoaderStatus {
-  std::atomic<std::uint64_t> generation{0};      // of the tables in force
+  std::atomic<std::uint64_t> generation{0};  // of the tables in force
   std::atomic<std::uint64_t> loads_loaded{0};
   std::atomic<std::uint64_t> loads_refused{0};
-  std::atomic<bool> last_refused{false};         // the newest manifest on disk was refused
+  std::atomic<bool> last_refused{false};  // the newest manifest on disk was refused
   std::atomic<std::int64_t> last_load_us{0};
 };
 
@@ -31,25 +33,36 @@ class Loader {
   Loader(std::string directory, const Clock& clock, OnTables on_tables);
   ~Loader();
 
-  // At start: manifest.json, else good.json, else waits for the first one.
+  // At start: manifest.json, else good.json, else waits for the first one. The directory itself
+  // may come later, too.
   void start();
   void stop();
 
   [[nodiscard]] const LoaderStatus& status() const { return status_; }
 
-  // One round: read, check, build, report. Called by the thread; tests call it directly.
+  // One round: read, check, build, report. Called by the thread; tests call it directly, without
+  // start().
   void poll_once();
 
  private:
   void run();
+  void wait();  // for a rename of the manifest, the next poll, or stop()
+  bool load(bool fallback);
+  void take(const snapshot::Update& update, SteadyTime begun, bool report);
+  void refuse(const snapshot::Reader::Refusal& refusal, SteadyTime begun, bool fallback);
+  void write_report(snapshot::LoadReport report, SteadyTime begun);
+
   snapshot::Reader reader_;
   const Clock& clock_;
   OnTables on_tables_;
   LoaderStatus status_;
   TablesPtr tables_;
   std::string directory_;
-  OwnedFd inotify_;
-  OwnedFd wake_;
+  snapshot::LoadReport report_;  // the last one written
+  snapshot::LoadReport loaded_;  // the one of the tables in force
+  std::optional<DirectoryWatch> watch_;
+  OwnedFd wake_;  // eventfd: stop() was called
+  std::atomic<bool> stopping_{false};
   std::thread thread_;
 };
 

@@ -66,8 +66,6 @@ struct RouteTable {
 
 using RoutePtr = std::shared_ptr<const RouteTable>;
 
-class Router;  // dataplane/config/router.hpp
-
 // What routing decided, and why not where it found nothing.
 struct Match {
   enum class Kind : std::uint8_t {
@@ -91,7 +89,8 @@ class Tables {
 
   // `previous` supplies everything that the update did not change, and all surviving state. Never
   // fails: the snapshot has been validated. Cost: proportional to what changed (plus a copy of
-  // small pointer tables), not to the number of routes.
+  // small pointer tables), not to the number of routes. All builds of one line of tables are made
+  // by one thread.
   static std::shared_ptr<const Tables> build(const snapshot::Update& update,
                                              const std::shared_ptr<const Tables>& previous);
 
@@ -110,6 +109,7 @@ class Tables {
 
  private:
   struct Data;
+  class Builder;
   std::unique_ptr<Data> data_;
   std::uint64_t generation_ = 0;
 };
