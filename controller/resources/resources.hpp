@@ -1,4 +1,6 @@
-// Source objects as typed values: what we read of each Kubernetes kind, and nothing else.
+// Source objects as typed values: what we read of each Kubernetes kind, and nothing else, so that
+// two versions of an object that differ in nothing that matters are equal. Well-typed but senseless
+// values (an unknown pathType, port 0) are kept as they are: translation judges them.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +12,8 @@
 #include <vector>
 
 #include "common/redacted.hpp"
+#include "common/snapshot.hpp"
+#include "controller/resources/field.hpp"
 #include "controller/resources/object_key.hpp"
 
 namespace toyou::resources {
@@ -19,10 +23,15 @@ struct Metadata {
   std::string name;
   std::string uid;
   std::int64_t generation = 0;
-  std::string creation_timestamp;  // RFC 3339 as given; empty: none (M1)
+  std::optional<std::int64_t> created_us;  // since 1970, UTC; none in local mode (M1)
+  // Only those that somebody here reads: toyou.dev/* and kubernetes.io/ingress.class.
   std::map<std::string, std::string> annotations;
   bool operator==(const Metadata&) const = default;
 };
+
+inline constexpr std::string_view kLegacyClassAnnotation = "kubernetes.io/ingress.class";  // C3
+inline constexpr std::string_view kOurAnnotationPrefix = "toyou.dev/";
+inline constexpr std::string_view kSharedWithAnnotation = "toyou.dev/shared-with";  // O3
 
 struct IngressClass {
   Metadata meta;
@@ -32,11 +41,139 @@ struct IngressClass {
   bool operator==(const IngressClass&) const = default;
 };
 
-// A Service port as referred to: by number, or by name.
+// A Service port as referred to: by number or by name. Neither or both: V2.
 struct PortRef {
-  std::uint16_t number = 0;  // 0: by name
+  std::optional<std::int64_t> number;
   std::string name;
   bool operator==(const PortRef&) const = default;
+};
+
+struct ServiceRef {
+  std::string name;
+  PortRef port;
+  bool operator==(const ServiceRef&) const = default;
+};
+
+// --- Ingress ------------------------------------------------------------------------------------
+
+struct IngressBackend {
+  std::optional<ServiceRef> service;
+  std::optional<std::string> resource;  // its kind
+  bool operator==(const IngressBackend&) const = default;
+};
+
+struct IngressPath {
+  std::string path;
+  std::string path_type;
+  IngressBackend backend;
+  bool operator==(const IngressPath&) const = default;
+};
+
+struct IngressRule {
+  std::string host;
+  bool has_http = false;
+  std::vector<IngressPath> paths;
+  bool operator==(const IngressRule&) const = default;
+};
+
+struct Ingress {
+  Metadata meta;
+  std::optional<std::string> class_name;
+  std::optional<IngressBackend> default_backend;
+  std::vector<IngressRule> rules;
+  bool has_tls = false;
+  bool operator==(const Ingress&) const = default;
+};
+
+// --- WebSocketRoute -----------------------------------------------------------------------------
+
+struct RoutePath {
+  std::string path = "/";
+  std::string path_type = "Prefix";
+  bool operator==(const RoutePath&) const = default;
+};
+
+struct WeightedService {
+  ServiceRef service;
+  std::uint32_t weight = 1;
+  bool operator==(const WeightedService&) const = default;
+};
+
+struct SecretRef {
+  std::string name;
+  std::string field;
+  bool certificate = false;  // of spec.tls.secretName
+  bool operator==(const SecretRef&) const = default;
+};
+
+// Decoding one fails for its identity only. Anything else that cannot be read or honoured is listed
+// here, because such a route must still keep its matches from others (W8).
+struct WebSocketRoute {
+  Metadata meta;
+  std::optional<std::string> class_name;
+  std::vector<std::string> hosts;
+  std::vector<RoutePath> paths;
+  snapshot::Protocols protocols;  // those that could not be read: all
+  std::vector<WeightedService> backends;
+  std::optional<snapshot::Origins> origins;
+  snapshot::Limits limits;
+  snapshot::Timeouts timeouts;
+  std::vector<SecretRef> secrets;
+  FieldProblems invalid;
+  std::vector<std::string> unsupported;  // fields that ask for what we do not do, or unknown ones
+  bool operator==(const WebSocketRoute&) const = default;
+};
+
+// --- backends -----------------------------------------------------------------------------------
+
+struct ServicePort {
+  std::string name;
+  std::int64_t port = 0;
+  std::string protocol = "TCP";
+  std::string app_protocol;
+  bool operator==(const ServicePort&) const = default;
+};
+
+enum class AddressFamily : std::uint8_t { IPv4, IPv6, Other };
+
+struct Service {
+  Metadata meta;  // identity only
+  bool external_name = false;
+  AddressFamily first_family = AddressFamily::IPv4;
+  std::vector<ServicePort> ports;
+  bool operator==(const Service&) const = default;
+};
+
+struct SlicePort {
+  std::string name;
+  std::optional<std::int64_t> port;
+  std::string protocol = "TCP";
+  std::string app_protocol;
+  bool operator==(const SlicePort&) const = default;
+};
+
+struct SliceEndpoint {
+  std::string address;  // the first; the others mean nothing (B4)
+  bool ready = true;
+  bool serving = true;
+  bool terminating = false;
+  bool operator==(const SliceEndpoint&) const = default;
+};
+
+struct EndpointSlice {
+  Metadata meta;        // identity only
+  std::string service;  // of its label; may be empty
+  AddressFamily family = AddressFamily::Other;
+  std::vector<SlicePort> ports;
+  std::vector<SliceEndpoint> endpoints;
+  bool operator==(const EndpointSlice&) const = default;
+};
+
+struct Secret {
+  Metadata meta;  // identity only
+  std::string type;
+  std::map<std::string, Redacted> data;  // decoded from base64
+  bool operator==(const Secret&) const = default;
 };
 
 }  // namespace toyou::resources

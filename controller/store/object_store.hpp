@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -17,40 +18,59 @@ namespace toyou::store {
 
 struct UpsertOutcome {
   bool changed = false;  // false: nothing that translation or status reads is different
+  // What was stored: its key, and what else translation looks it up by.
+  resources::ObjectKey key;
 };
 
 class ObjectStore {
  public:
+  // Not copied: the index of slices points into its own objects.
+  ObjectStore() = default;
+  ObjectStore(const ObjectStore&) = delete;
+  ObjectStore& operator=(const ObjectStore&) = delete;
+  ObjectStore(ObjectStore&&) = default;
+  ObjectStore& operator=(ObjectStore&&) = default;
+
   // A Kubernetes object as JSON (API object or YAML document). An object whose kind we watch but
   // which does not decode is an error with the field in `context`; the previous version stays.
   // Kinds that we do not watch: ErrorKind::Unsupported.
   Result<UpsertOutcome> upsert(const nlohmann::json& object);
   bool remove(const resources::ObjectKey& key);  // true: it was there
 
-  [[nodiscard]] const std::map<resources::ObjectKey, resources::IngressClass>& ingress_classes() const {
+  [[nodiscard]] const std::map<resources::ObjectKey, resources::IngressClass>& ingress_classes()
+      const {
     return ingress_classes_;
   }
   [[nodiscard]] const std::map<resources::ObjectKey, resources::Ingress>& ingresses() const {
     return ingresses_;
   }
-  [[nodiscard]] const std::map<resources::ObjectKey, resources::WebSocketRoute>& websocket_routes() const {
+  [[nodiscard]] const std::map<resources::ObjectKey, resources::WebSocketRoute>& websocket_routes()
+      const {
     return websocket_routes_;
   }
-  [[nodiscard]] const resources::Service* service(const std::string& ns, const std::string& name) const;
+  [[nodiscard]] const resources::Service* service(const std::string& ns,
+                                                  const std::string& name) const;
+  // nullptr: there is none.
+  [[nodiscard]] const resources::EndpointSlice* slice(const resources::ObjectKey& key) const;
   // All slices labelled kubernetes.io/service-name=<service> in the namespace, ordered by name.
-  [[nodiscard]] std::vector<const resources::EndpointSlice*> slices(const std::string& ns,
-                                                                    const std::string& service) const;
-  [[nodiscard]] const resources::Secret* secret(const std::string& ns, const std::string& name) const;
+  [[nodiscard]] std::vector<const resources::EndpointSlice*> slices(
+      const std::string& ns, const std::string& service) const;
+  [[nodiscard]] const resources::Secret* secret(const std::string& ns,
+                                                const std::string& name) const;
   [[nodiscard]] std::vector<resources::ObjectKey> keys() const;
 
  private:
+  UpsertOutcome put_slice(resources::EndpointSlice slice);
+  void unindex_slice(const resources::ObjectKey& key, const resources::EndpointSlice& slice);
+
   std::map<resources::ObjectKey, resources::IngressClass> ingress_classes_;
   std::map<resources::ObjectKey, resources::Ingress> ingresses_;
   std::map<resources::ObjectKey, resources::WebSocketRoute> websocket_routes_;
   std::map<resources::ObjectKey, resources::Service> services_;
   std::map<resources::ObjectKey, resources::EndpointSlice> slices_;
   std::map<resources::ObjectKey, resources::Secret> secrets_;
-  std::map<std::pair<std::string, std::string>, std::map<resources::ObjectKey, const resources::EndpointSlice*>>
+  std::map<std::pair<std::string, std::string>,
+           std::map<resources::ObjectKey, const resources::EndpointSlice*>>
       slices_by_service_;
 };
 

@@ -1,0 +1,21 @@
+// Which fields of a WebSocketRoute this release honours. Everything else that a route says makes it
+// ask for more than it would get (W8).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "controller/resources/resources.hpp"
+
+namespace toyou::resources {
+
+// Paths of the fields of the object that are not honoured, in the order of the JSON (by name), at
+// most 20. A field that has its harmless default value is none of them.
+std::vector<std::string> unserved_fields(const nlohmann::json& object);
+
+// Every Secret that the route names, whether its field is honoured or not.
+std::vector<SecretRef> named_secrets(const nlohmann::json& object);
+
+}  // namespace toyou::resources

@@ -1,0 +1,142 @@
+#include "controller/store/object_store.hpp"
+
+#include "controller/resources/decode.hpp"
+
+namespace toyou::store {
+namespace {
+
+using resources::Kind;
+using resources::ObjectKey;
+
+constexpr const char* kIngressClass = "IngressClass";
+constexpr const char* kIngress = "Ingress";
+constexpr const char* kWebSocketRoute = "WebSocketRoute";
+constexpr const char* kService = "Service";
+constexpr const char* kEndpointSlice = "EndpointSlice";
+constexpr const char* kSecret = "Secret";
+
+template <class T>
+using Objects = std::map<ObjectKey, T>;
+
+ObjectKey key_of(const char* kind, const resources::Metadata& meta) {
+  return {kind, meta.ns, meta.name};
+}
+
+template <class T>
+UpsertOutcome put(Objects<T>& objects, const char* kind, T value) {
+  ObjectKey key = key_of(kind, value.meta);
+  const auto [at, added] = objects.try_emplace(key);
+  if (!added && at->second == value) return {false, std::move(key)};
+  at->second = std::move(value);
+  return {true, std::move(key)};
+}
+
+template <class T>
+Result<UpsertOutcome> put_decoded(Objects<T>& objects, const char* kind, Result<T> decoded) {
+  if (!decoded) return tl::unexpected(std::move(decoded.error()));
+  return put(objects, kind, std::move(*decoded));
+}
+
+template <class T>
+const T* find(const Objects<T>& objects, const ObjectKey& key) {
+  const auto found = objects.find(key);
+  return found == objects.end() ? nullptr : &found->second;
+}
+
+template <class T>
+void add_keys(const Objects<T>& objects, std::vector<ObjectKey>& keys) {
+  for (const auto& [key, object] : objects) keys.push_back(key);
+}
+
+}  // namespace
+
+Result<UpsertOutcome> ObjectStore::upsert(const nlohmann::json& object) {
+  const auto kind = resources::kind_of(object);
+  if (!kind) return tl::unexpected(kind.error());
+  switch (*kind) {
+    case Kind::IngressClass:
+      return put_decoded(ingress_classes_, kIngressClass, resources::decode_ingress_class(object));
+    case Kind::Ingress:
+      return put_decoded(ingresses_, kIngress, resources::decode_ingress(object));
+    case Kind::WebSocketRoute:
+      return put_decoded(websocket_routes_, kWebSocketRoute,
+                         resources::decode_websocket_route(object));
+    case Kind::Service:
+      return put_decoded(services_, kService, resources::decode_service(object));
+    case Kind::EndpointSlice: {
+      auto slice = resources::decode_endpoint_slice(object);
+      if (!slice) return tl::unexpected(std::move(slice.error()));
+      return put_slice(std::move(*slice));
+    }
+    case Kind::Secret:
+      return put_decoded(secrets_, kSecret, resources::decode_secret(object));
+    case Kind::ConfigMap:
+      break;
+  }
+  return UpsertOutcome{};
+}
+
+UpsertOutcome ObjectStore::put_slice(resources::EndpointSlice slice) {
+  const ObjectKey key = key_of(kEndpointSlice, slice.meta);
+  if (const auto before = slices_.find(key);
+      before != slices_.end() && before->second.service != slice.service) {
+    unindex_slice(key, before->second);
+  }
+  UpsertOutcome outcome = put(slices_, kEndpointSlice, std::move(slice));
+  const resources::EndpointSlice& stored = slices_.at(key);
+  slices_by_service_[{stored.meta.ns, stored.service}][key] = &stored;
+  return outcome;
+}
+
+void ObjectStore::unindex_slice(const ObjectKey& key, const resources::EndpointSlice& slice) {
+  const auto service = slices_by_service_.find({slice.meta.ns, slice.service});
+  if (service == slices_by_service_.end()) return;
+  service->second.erase(key);
+  if (service->second.empty()) slices_by_service_.erase(service);
+}
+
+bool ObjectStore::remove(const ObjectKey& key) {
+  if (const auto slice = slices_.find(key); slice != slices_.end()) {
+    unindex_slice(key, slice->second);
+    slices_.erase(slice);
+    return true;
+  }
+  return ingress_classes_.erase(key) + ingresses_.erase(key) + websocket_routes_.erase(key) +
+             services_.erase(key) + secrets_.erase(key) !=
+         0;
+}
+
+const resources::Service* ObjectStore::service(const std::string& ns,
+                                               const std::string& name) const {
+  return find(services_, {kService, ns, name});
+}
+
+const resources::EndpointSlice* ObjectStore::slice(const ObjectKey& key) const {
+  return find(slices_, key);
+}
+
+const resources::Secret* ObjectStore::secret(const std::string& ns, const std::string& name) const {
+  return find(secrets_, {kSecret, ns, name});
+}
+
+std::vector<const resources::EndpointSlice*> ObjectStore::slices(const std::string& ns,
+                                                                 const std::string& service) const {
+  std::vector<const resources::EndpointSlice*> found;
+  if (const auto at = slices_by_service_.find({ns, service}); at != slices_by_service_.end()) {
+    for (const auto& [key, slice] : at->second) found.push_back(slice);
+  }
+  return found;
+}
+
+std::vector<ObjectKey> ObjectStore::keys() const {
+  std::vector<ObjectKey> keys;
+  add_keys(ingress_classes_, keys);
+  add_keys(ingresses_, keys);
+  add_keys(websocket_routes_, keys);
+  add_keys(services_, keys);
+  add_keys(slices_, keys);
+  add_keys(secrets_, keys);
+  return keys;
+}
+
+}  // namespace toyou::store
