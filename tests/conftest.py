@@ -1,0 +1,154 @@
+"""Fixtures of all tests that drive the real programs.
+
+`gateway` is one `toyou local` for the whole session (one per pytest-xdist worker). A test takes a
+`site`: a host name of its own with a backend behind it, so that tests do not see each other.
+"""
+import itertools
+import os
+
+import pytest
+
+from support import manifests
+from support.backends import Backend
+from support.toyou import BIN, Separate, Toyou
+from support.wait import eventually
+from support.websocket import WebSocket
+from support.wire import Connection, fetch
+
+
+def pytest_sessionstart(session):
+    if not os.access(os.path.join(BIN, "toyou"), os.X_OK):
+        pytest.exit("no toyou in %s: run scripts/build first (or set TOYOU_BIN)" % BIN, returncode=2)
+
+
+def start(path, *flags, objects=(), **options):
+    """`toyou local` on a new folder below `path`, ready."""
+    folder = manifests.Folder(os.path.join(str(path), "manifests"))
+    folder.write("class.yaml", [manifests.ingress_class()])
+    if objects:
+        folder.write("objects.yaml", list(objects))
+    toyou = Toyou(folder, *flags, state_dir=os.path.join(str(path), "state"), **options)
+    try:
+        return toyou.await_ready()
+    except BaseException:
+        toyou.kill()
+        raise
+
+
+@pytest.fixture
+def launch(tmp_path_factory):
+    """launch(*flags, objects=[...]): a `toyou local` of this test alone, stopped at its end."""
+    running = []
+
+    def launcher(*flags, **options):
+        toyou = start(tmp_path_factory.mktemp("toyou"), *flags, **options)
+        running.append(toyou)
+        return toyou
+
+    yield launcher
+    for toyou in running:
+        if toyou.process.poll() is None:
+            toyou.stop()
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory):
+    toyou = start(tmp_path_factory.mktemp("gateway"), "--workers", "2")
+    yield toyou
+    assert toyou.process.poll() is None, "\n".join(toyou.err[-60:])
+    toyou.stop()
+
+
+@pytest.fixture
+def separate(tmp_path_factory):
+    """separate(objects=[...]): controller and dataplane each by itself, both running."""
+    made = []
+
+    def starter(*dataplane_flags, objects=()):
+        path = tmp_path_factory.mktemp("separate")
+        folder = manifests.Folder(path / "manifests")
+        folder.write("class.yaml", [manifests.ingress_class()])
+        folder.write("objects.yaml", list(objects))
+        pair = Separate(folder, str(path / "state"))
+        made.append(pair)
+        pair.start_controller()
+        pair.start_dataplane(*dataplane_flags)
+        return pair
+
+    yield starter
+    for pair in made:
+        pair.stop()
+
+
+@pytest.fixture
+def dataplane_alone(separate):
+    """dataplane_alone(*flags, handler): a dataplane whose controller has gone; its `host`
+    leads to a backend with this handler."""
+    backends = []
+
+    def starter(*flags, handler=None):
+        backend = Backend(handler)
+        backends.append(backend)
+        pair = separate(*flags, objects=[*manifests.service("alone", [(backend.address, backend.port)]),
+                                         manifests.websocket_route("alone", "alone.test", "alone")])
+        pair.controller.stop()
+        pair.dataplane.host = "alone.test"
+        pair.dataplane.backend = backend
+        pair.dataplane.pair = pair
+        return pair.dataplane
+
+    yield starter
+    for backend in backends:
+        backend.close()
+
+
+class Site:
+    """A host name with a backend behind it."""
+
+    def __init__(self, gateway, name, backend, spec):
+        self.gateway, self.name, self.backend = gateway, name, backend
+        self.host = name + ".test"
+        endpoints = backend if isinstance(backend, list) else [(backend.address, backend.port)]
+        self.kind = "Ingress" if spec is None else "WebSocketRoute"
+        self._services = manifests.service(name, endpoints)
+        self.update(spec)
+        eventually(lambda: gateway.condition(self.kind, name, "Programmed") == ("True", "Programmed"))
+
+    def update(self, spec):
+        route = (manifests.ingress(self.name, self.host, self.name) if spec is None
+                 else manifests.websocket_route(self.name, self.host, self.name, **spec))
+        self.gateway.folder.write(self.name + ".yaml", self._services + [route])
+
+    def fetch(self, target="/", **request):
+        return fetch(self.gateway.http, target, **{"host": self.host, **request})
+
+    def connect(self, **options):
+        return Connection(self.gateway.http, **options)
+
+    def websocket(self, target="/", **options):
+        return WebSocket(self.gateway.http, target, **{"host": self.host, **options})
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def site(gateway):
+    """site(handler_or_backend, spec=None): a Site; an Ingress, or with `spec` a WebSocketRoute.
+    Backends made here are closed at the end, and their failures fail the test."""
+    made, own = [], []
+
+    def make(backend=None, spec=None, on=None):
+        if callable(backend) or backend is None:
+            backend = Backend(backend)
+            own.append(backend)
+        place = Site(on or gateway, "t%d-%d" % (os.getpid(), next(_numbers)), backend, spec)
+        made.append(place)
+        return place
+
+    yield make
+    for place in made:
+        if place.gateway.process.poll() is None:
+            place.gateway.folder.remove(place.name + ".yaml")
+    for backend in own:
+        backend.close()

@@ -1,0 +1,112 @@
+"""SIGTERM and SIGINT: not ready, live WebSockets closed with 1012, exit 0, ports free."""
+import signal
+import threading
+import time
+
+import pytest
+
+from support import manifests
+from support.backends import Backend, echo_websocket, serve_json
+from support.toyou import SLOW, children, is_running
+from support.wait import eventually
+from support.websocket import WebSocket
+from support.wire import Connection, fetch
+
+pytestmark = pytest.mark.tsan
+
+
+@pytest.fixture
+def backend():
+    with Backend(echo_websocket) as made:
+        yield made
+
+
+@pytest.fixture
+def drained(launch, backend):
+    return launch(objects=[*manifests.service("echo", [(backend.address, backend.port)]),
+                           manifests.websocket_route("echo", "echo.test", "echo")])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+def test_drain_closes_websockets_with_1012(drained, backend, number):
+    sockets = [WebSocket(drained.http, host="echo.test", timeout=40) for _ in range(10)]
+    ended = []
+
+    def client(ws):
+        ended.append((ws.closed(), time.monotonic()))
+    threads = [threading.Thread(target=client, args=(ws,)) for ws in sockets]
+    for thread in threads:
+        thread.start()
+    below = children(drained.pid)
+    drained.stop(number, seconds=40 * SLOW)
+    for thread in threads:
+        thread.join(10)
+    assert [code for (code, _), _ in ended] == [1012] * 10
+    assert not any(is_running(pid) for pid in below)
+    eventually(lambda: backend.live == 0)
+    for port in (drained.http, drained.https, drained.admin):
+        with pytest.raises(ConnectionRefusedError):
+            Connection(port)
+
+
+def test_drain_without_connections_is_quick(launch):
+    toyou = launch()
+    started = time.monotonic()
+    toyou.stop()
+    assert time.monotonic() - started < 3 * SLOW
+
+
+def test_a_request_under_way_is_finished(launch):
+    go = threading.Event()
+
+    def slow(peer):
+        peer.request()
+        go.wait(20)
+        peer.respond(200, b"finished")
+    with Backend(slow) as backend:
+        toyou = launch(objects=[*manifests.service("slow", [(backend.address, backend.port)]),
+                                manifests.ingress("slow", "slow.test", "slow")])
+        with Connection(toyou.http) as connection:
+            connection.send_request(host="slow.test")
+            eventually(lambda: backend.requests)
+            toyou.send_signal(signal.SIGTERM)
+            eventually(lambda: not ready(toyou))
+            go.set()
+            answer = connection.response()
+            assert answer.body == b"finished"
+        assert toyou.wait(40 * SLOW) == 0
+        toyou.check_reports()
+
+
+def ready(toyou):
+    try:
+        return toyou.get("/readyz").status == 200
+    except OSError:
+        return False
+
+
+def test_a_second_signal_ends_at_once(drained):
+    with WebSocket(drained.http, host="echo.test") as ws:
+        assert ws.echo("x") == "x"
+        drained.send_signal(signal.SIGTERM)
+        eventually(lambda: not ready(drained))
+        started = time.monotonic()
+        try:
+            drained.send_signal(signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+        drained.wait(5 * SLOW)
+        assert time.monotonic() - started < 3 * SLOW
+
+
+def test_ready_and_healthy(launch):
+    toyou = launch()
+    assert toyou.get("/healthz").status == 200 and toyou.get("/readyz").status == 200
+    assert toyou.get("/nothing").status == 404
+    with Backend(serve_json("b")) as backend:
+        toyou.folder.write("r.yaml", [*manifests.service("web", [(backend.address, backend.port)]),
+                                      manifests.ingress("web", "web.test", "web")])
+        eventually(lambda: fetch(toyou.http, host="web.test").status == 200)
+        metrics = toyou.metrics()
+        assert any(key.startswith("toyou_http_requests_total{") and 'code="200"' in key for key in metrics)
+        assert "toyou_snapshot_generation" in metrics

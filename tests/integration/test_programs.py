@@ -1,0 +1,83 @@
+"""The command lines: --help, --version, and what is refused."""
+import os
+import re
+import subprocess
+
+import pytest
+
+from support.toyou import TOP, program
+from support.manifests import Folder
+from support.wire import Connection
+
+PROGRAMS = ["toyou", "toyou-controller", "toyou-dataplane"]
+
+
+def run(name, *arguments):
+    return subprocess.run([program(name), *arguments], capture_output=True, text=True, timeout=60, check=False,
+                          stdin=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_help_and_version(name):
+    done = run(name, "--help")
+    assert done.returncode == 0 and name in done.stdout and not done.stderr
+    done = run(name, "--version")
+    assert done.returncode == 0 and re.search(r"\d+\.\d+\.\d+", done.stdout) and not done.stderr
+
+
+REFUSED = [
+    ("toyou",), ("toyou", "--nonsense"), ("toyou", "nonsense"), ("toyou", "local"), ("toyou", "local", "/nonexistent"),
+    ("toyou", "local", "{tmp}", "--nonsense"), ("toyou", "local", "{tmp}", "--http-port", "70000"),
+    ("toyou", "local", "{tmp}", "--http-port", "x"), ("toyou", "local", "{tmp}", "--http-port"),
+    ("toyou", "local", "{tmp}", "--workers", "-1"), ("toyou", "local", "{tmp}", "second"),
+    ("toyou-dataplane",), ("toyou-dataplane", "--nonsense"), ("toyou-dataplane", "--snapshot-dir", "{tmp}", "--http-port", "80x"),
+    ("toyou-dataplane", "--snapshot-dir", "{tmp}", "--log-level", "loud"),
+    ("toyou-dataplane", "--snapshot-dir", "{tmp}", "--admin-address", "nowhere"),
+    ("toyou-dataplane", "--snapshot-dir", "{tmp}", "--trusted-proxies", "10.0.0.0/99"),
+    ("toyou-dataplane", "--snapshot-dir", "{tmp}", "stray"),
+    ("toyou-controller",), ("toyou-controller", "--nonsense"), ("toyou-controller", "--source", "carrier-pigeon"),
+]
+
+
+@pytest.mark.parametrize("words", REFUSED, ids=" ".join)
+def test_refused_with_status_2_and_one_line(words, tmp_path):
+    done = run(words[0], *(word.replace("{tmp}", str(tmp_path)) for word in words[1:]))
+    assert done.returncode == 2, (done.stdout, done.stderr)
+    assert not done.stdout
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert done.stderr.startswith(words[0]), done.stderr
+
+
+@pytest.mark.parametrize("script", ["build", "run", "test"])
+def test_scripts_have_help_and_refuse_unknown_flags(script):
+    path = os.path.join(TOP, "scripts", script)
+    done = subprocess.run([path, "--help"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0 and done.stdout.startswith("usage: scripts/" + script)
+    done = subprocess.run([path, "--nonsense"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+
+
+def test_a_port_that_is_taken_is_said_clearly(launch, tmp_path):
+    first = launch()
+    second = subprocess.run(
+        [program("toyou"), "local", str(Folder(tmp_path / "manifests").path), "--http-port", "0", "--https-port", "0",
+         "--admin-port", str(first.admin), "--state-dir", str(tmp_path / "state")],
+        capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+    assert second.returncode not in (0, 2)
+    assert str(first.admin) in second.stderr
+    assert first.get("/healthz").status == 200
+
+
+def test_the_ready_line_comes_once(launch):
+    toyou = launch()
+    toyou.stop()
+    assert [line for line in toyou.out if line.startswith("ready")] == toyou.out
+
+
+def test_https_refuses_every_name(launch):
+    """No certificate is ever invented: the alert is unrecognized_name."""
+    toyou = launch()
+    with Connection(toyou.https) as connection:
+        connection.send(b"\x16\x03\x01\x00\x05hello")
+        assert connection.stream.exactly(7) == b"\x15\x03\x01\x00\x02\x02\x70"
+        assert connection.ends_within(5)
