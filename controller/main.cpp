@@ -1,0 +1,75 @@
+// toyou-controller: source -> store -> translate -> snapshot directory, until SIGTERM or SIGINT.
+
+#include <csignal>
+#include <cstdio>
+#include <utility>
+
+#include "common/admin_server.hpp"
+#include "common/log.hpp"
+#include "common/snapshot_store.hpp"
+#include "controller/admin.hpp"
+#include "controller/assembly.hpp"
+#include "controller/loop/control_loop.hpp"
+#include "controller/loop/metrics.hpp"
+#include "controller/options.hpp"
+
+namespace toyou {
+namespace {
+
+constexpr int kFailed = 1;
+
+int refuse_to_start(const Error& error) {
+  log::error("cannot start", {{"reason", to_string(error)}});
+  log::stop();
+  return kFailed;
+}
+
+// Blocks the signals in this thread and, by inheritance, in all that come after it.
+sigset_t block_end_signals() {
+  std::signal(SIGPIPE, SIG_IGN);
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+int run(const ControllerOptions& options) {
+  log::start(options.log);
+  const sigset_t end_signals = block_end_signals();
+
+  loop::Metrics metrics;
+  auto parts = make_parts(options, metrics);
+  if (!parts) return refuse_to_start(parts.error());
+  auto writer = snapshot::Writer::open(options.snapshot_dir);
+  if (!writer) return refuse_to_start(writer.error());
+  loop::ControlLoop loop({.translate = options.translate}, std::move(*writer), *parts->source,
+                         parts->sink.get(), metrics);
+  auto admin = AdminServer::listen(options.admin_address, controller_admin(loop, metrics));
+  if (!admin) return refuse_to_start(admin.error());
+
+  (*admin)->start();
+  loop.start();
+  log::info("started", {{"version", TOYOU_VERSION},
+                        {"snapshot_dir", options.snapshot_dir},
+                        {"admin_port", (*admin)->port()}});
+  int signal = 0;
+  sigwait(&end_signals, &signal);
+  pthread_sigmask(SIG_UNBLOCK, &end_signals, nullptr);  // a second one ends it now
+
+  log::info("stopping", {{"signal", signal == SIGINT ? "SIGINT" : "SIGTERM"}});
+  loop.stop();
+  (*admin)->stop();
+  log::stop();
+  return 0;
+}
+
+}  // namespace
+}  // namespace toyou
+
+int main(int argc, char** argv) {
+  toyou::ControllerOptions options;
+  if (const auto status = toyou::parse_controller_options(argc, argv, options)) return *status;
+  return toyou::run(options);
+}

@@ -1,0 +1,114 @@
+#include "controller/options.hpp"
+
+#include <utility>
+
+#include "common/admin_server.hpp"
+#include "common/flags.hpp"
+
+namespace toyou {
+
+namespace {
+
+void add_translation_flags(flags::Parser& flags, translate::Options& options) {
+  flags.text("--controller-name", options.controller_name, "NAME",
+             "IngressClasses whose spec.controller equals it are ours");
+  flags.text("--legacy-class", options.legacy_class, "NAME",
+             "Value of kubernetes.io/ingress.class that is ours without an IngressClass");
+  flags.toggle("--watch-without-class", options.watch_without_class,
+               "Serve Ingresses that name no class when there is no default class");
+  flags.custom("--host-ownership", "owner|shared", "owner",
+               "May several namespaces use one host name?",
+               [&options](const std::string& given) -> Result<void> {
+                 if (given != "owner" && given != "shared") {
+                   return fail(ErrorKind::Invalid, "must be owner or shared, not '" + given + "'");
+                 }
+                 options.host_ownership_shared = given == "shared";
+                 return {};
+               });
+  flags.custom("--default-backend-service", "NS/NAME:PORT", "", "Gets what no route matches",
+               [&options](const std::string& given) -> Result<void> {
+                 if (auto checked = check_service_reference(given); !checked) return checked;
+                 options.default_backend_service = given;
+                 return {};
+               });
+}
+
+Result<void> check_object_name(const std::string& given) {
+  const auto slash = given.find('/');
+  if (slash == std::string::npos || slash == 0 || slash + 1 == given.size() ||
+      given.find('/', slash + 1) != std::string::npos) {
+    return fail(ErrorKind::Invalid, "must be NAMESPACE/NAME, not '" + given + "'");
+  }
+  return {};
+}
+
+void add_kubernetes_flags(flags::Parser& flags, source::KubernetesOptions& options) {
+  flags.text("--kubeconfig", options.kubeconfig, "FILE",
+             "How to reach the API server; default: the pod's service account");
+  flags.list("--publish-address", options.publish_addresses, "ADDRESS",
+             "Address or host name for the status of Ingresses and routes");
+  flags.custom("--publish-service", "NS/NAME", "", "Service whose addresses go into the status",
+               [&options](const std::string& given) -> Result<void> {
+                 if (auto checked = check_object_name(given); !checked) return checked;
+                 options.publish_service = given;
+                 return {};
+               });
+}
+
+// What no single flag can know. Empty: fine.
+std::string contradiction(const ControllerOptions& options) {
+  const bool kubernetes = options.source == ControllerOptions::SourceKind::Kubernetes;
+  if (!kubernetes && options.directory.empty())
+    return "--directory is required with --source directory";
+  if (kubernetes && !options.directory.empty()) return "--directory needs --source directory";
+  const auto& k = options.kubernetes;
+  if (!kubernetes && !k.kubeconfig.empty()) return "--kubeconfig needs --source kubernetes";
+  if (!kubernetes && (!k.publish_addresses.empty() || !k.publish_service.empty())) {
+    return "--publish-address and --publish-service need --source kubernetes";
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> check_service_reference(const std::string& text) {
+  const auto colon = text.rfind(':');
+  if (colon == std::string::npos || colon + 1 == text.size() ||
+      !check_object_name(text.substr(0, colon))) {
+    return fail(ErrorKind::Invalid, "must be NAMESPACE/NAME:PORT, not '" + text + "'");
+  }
+  return {};
+}
+
+std::optional<int> parse_controller_options(int argc, const char* const* argv,
+                                            ControllerOptions& options) {
+  flags::Parser flags("toyou-controller",
+                      "Turns Ingresses and WebSocketRoutes into snapshots for toyou-dataplane.");
+  std::string source = "directory";
+  flags.choice("--source", source, {"directory", "kubernetes"}, "Where objects come from");
+  flags.text("--directory", options.directory, "DIR", "Manifests (*.yaml, *.yml, *.json)");
+  flags.text("--snapshot-dir", options.snapshot_dir, "DIR", "Where snapshots go").required();
+  flags.custom("--admin-address", "ADDRESS:PORT", options.admin_address,
+               "For /healthz, /readyz and /metrics; port 0 picks a free one",
+               [&options](const std::string& given) -> Result<void> {
+                 if (auto checked = AdminServer::check_address(given); !checked) return checked;
+                 options.admin_address = given;
+                 return {};
+               });
+  flags.log(options.log);
+  add_translation_flags(flags, options.translate);
+  add_kubernetes_flags(flags, options.kubernetes);
+  if (const auto status = flags.parse(argc, argv)) return status;
+
+  options.source = source == "kubernetes" ? ControllerOptions::SourceKind::Kubernetes
+                                          : ControllerOptions::SourceKind::Directory;
+  options.log.component = "controller";
+  options.kubernetes.controller_name = options.translate.controller_name;
+  // C7: a folder without any IngressClass is taken for ours.
+  options.translate.assume_default_class =
+      options.source == ControllerOptions::SourceKind::Directory;
+  if (const std::string words = contradiction(options); !words.empty()) return flags.refuse(words);
+  return std::nullopt;
+}
+
+}  // namespace toyou
