@@ -25,7 +25,6 @@ constexpr auto kKeepEnded = std::chrono::minutes(10);
 
 constexpr std::array<std::string_view, 2> kDirections = {"from_client", "from_backend"};
 constexpr std::array<std::string_view, 3> kProtocols = {"http", "sse", "websocket"};
-constexpr std::array<std::string_view, 6> kCodes = {"other", "1xx", "2xx", "3xx", "4xx", "5xx"};
 
 prometheus::MetricType type_of(MetricKind kind) {
   switch (kind) {
@@ -159,7 +158,6 @@ void add_workers(std::vector<MetricFamily>& out, const Workers& workers) {
   add_histogram(out, Metric::HttpRequestSeconds, workers, &WorkerMetrics::http_request_seconds);
   add_histogram(out, Metric::UpstreamConnectSeconds, workers,
                 &WorkerMetrics::upstream_connect_seconds);
-  add_level(out, Metric::SseActive, workers, &WorkerMetrics::sse_active);
   add_level(out, Metric::ClientConnections, workers, &WorkerMetrics::client_connections);
   add_total(out, Metric::ClientConnectionsAccepted, workers, &WorkerMetrics::connections_accepted);
   add_total(out, Metric::UpstreamConnects, workers, &WorkerMetrics::upstream_connects);
@@ -203,8 +201,8 @@ void add_snapshot(std::vector<MetricFamily>& out, const config::LoaderStatus& st
   generation.add(status.generation.load());
   generation.into(out);
   Family loads(Metric::SnapshotLoads);
-  loads.add(status.loads_loaded.load(), {"Loaded"});
-  loads.add(status.loads_refused.load(), {"Refused"});
+  loads.add(status.loads_loaded.load(), {"loaded"});
+  loads.add(status.loads_refused.load(), {"refused"});
   loads.into(out);
   Family seconds(Metric::SnapshotLoadSeconds);
   seconds.add(static_cast<double>(status.last_load_us.load()) / 1e6);
@@ -238,7 +236,9 @@ struct Collector::RouteSums {
   std::uint64_t active = 0;
   std::uint64_t opened = 0;
   std::array<std::uint64_t, kCauseCount> refused{};
-  std::array<std::array<std::uint64_t, kCodes.size()>, kProtocols.size()> http{};
+  std::int64_t sse_active = 0;
+  // By protocol, then by StatusCounters::index.
+  std::array<std::map<std::size_t, std::uint64_t>, kProtocols.size()> answers;
   Ended ended;
   Traffic traffic;
 };
@@ -256,6 +256,7 @@ void add_routes(std::vector<MetricFamily>& out, const ByRoute& routes) {
     if (!name.empty()) {
       active.add(sums.active, {kind, ns, name});
       opened.add(sums.opened, {kind, ns, name});
+      sse.add(static_cast<double>(sums.sse_active), {kind, ns, name});
       for (std::size_t d = 0; d < kDirections.size(); ++d) {
         messages.add(sums.traffic.messages[d], {kind, ns, name, kDirections[d]});
         bytes.add(sums.traffic.bytes[d], {kind, ns, name, kDirections[d]});
@@ -270,12 +271,12 @@ void add_routes(std::vector<MetricFamily>& out, const ByRoute& routes) {
       }
     }
     for (std::size_t p = 0; p < kProtocols.size(); ++p) {
-      for (std::size_t c = 0; c < kCodes.size(); ++c) {
-        http.add_nonzero(sums.http[p][c], {kind, ns, name, kCodes[c], kProtocols[p]});
+      for (const auto& [code, count] : sums.answers[p]) {
+        http.add(count, {kind, ns, name, StatusCounters::words()[code], kProtocols[p]});
       }
     }
   }
-  for (Family* family : {&active, &opened, &closed, &refused, &messages, &bytes, &http}) {
+  for (Family* family : {&active, &opened, &closed, &refused, &messages, &bytes, &http, &sse}) {
     family->into(out);
   }
 }
@@ -328,11 +329,12 @@ void Collector::sum_workers(ByRoute& routes) const {
       if (found == routes.end()) return;  // of an object that is gone
       RouteSums& sums = found->second;
       sums.opened += from.websocket_opened.value();
+      sums.sse_active += from.sse_active.load(std::memory_order_relaxed);
       for (std::size_t i = 0; i < kCauseCount; ++i)
         sums.refused[i] += from.websocket_refused[i].value();
       for (std::size_t p = 0; p < kProtocols.size(); ++p) {
-        for (std::size_t c = 0; c < kCodes.size(); ++c) {
-          sums.http[p][c] += from.http_requests[p][c].value();
+        for (std::size_t c = 0; c < StatusCounters::words().size(); ++c) {
+          if (const auto count = from.answers[p].value(c)) sums.answers[p][c] += count;
         }
       }
     });

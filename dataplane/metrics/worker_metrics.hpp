@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -47,11 +48,38 @@ class SecondsHistogram {
   Counter count_;
 };
 
+// Answers by status. The codes that HTTP names have a counter of their own, any other one counts
+// with its class: a backend cannot make more series than there are names.
+class StatusCounters {
+ public:
+  // Where words() has its word.
+  static std::size_t index(unsigned status);
+  static const std::vector<std::string>& words();  // "200", …, "2xx", …
+
+  void add(unsigned status);
+  [[nodiscard]] std::uint64_t value(std::size_t index) const;
+
+ private:
+  static constexpr std::size_t kBlock = 16;  // most routes see few codes: blocks are made on demand
+  static constexpr std::size_t kBlocks = 5;
+  using Block = std::array<Counter, kBlock>;
+  std::array<std::atomic<Block*>, kBlocks> blocks_{};
+  std::array<std::unique_ptr<Block>, kBlocks> owned_;
+};
+
 struct RouteMetrics {
   snapshot::Source source;
-  std::array<std::array<Counter, 6>, 3> http_requests;  // [HTTP, SSE, WebSocket][status / 100]
+  std::array<StatusCounters, 3> answers;  // by protocol_index()
   Counter websocket_opened;
   std::array<Counter, kCauseCount> websocket_refused;  // by cause, before the 101
+  std::atomic<std::int64_t> sse_active{0};
+
+  void answered(snapshot::Protocol protocol, unsigned status) {
+    answers[protocol_index(protocol)].add(status);
+  }
+  static std::size_t protocol_index(snapshot::Protocol protocol) {
+    return protocol == snapshot::Protocol::Http ? 0 : protocol == snapshot::Protocol::Sse ? 1 : 2;
+  }
 };
 
 class WorkerMetrics {
@@ -68,8 +96,8 @@ class WorkerMetrics {
   SecondsHistogram http_request_seconds;    // head read -> answer sent; never a 101
   SecondsHistogram websocket_open_seconds;  // head read -> 101 sent
   SecondsHistogram upstream_connect_seconds;
-  std::atomic<std::int64_t> sse_active{0};
-  std::atomic<std::int64_t> client_connections{0};  // HTTP side, idle ones included
+  std::atomic<std::int64_t> client_connections{
+      0};  // HTTP side, idle ones included; the worker's own
 
   // For the scrape, from another thread.
   void for_each_route(const std::function<void(const RouteMetrics&)>& visit) const;
