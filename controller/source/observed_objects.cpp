@@ -20,13 +20,16 @@ std::string text(const json& object, const char* name) {
   return value.is_string() ? value.get<std::string>() : std::string();
 }
 
-// Whether our field manager owns something in the status subresource.
-bool owns_status(const json& metadata, const std::string& manager) {
+// Whether our field manager owns what we write: of an Ingress the load balancer's addresses, of any
+// other kind anything in its status.
+bool owns_status(const std::string& kind, const json& metadata, const std::string& manager) {
   const auto& entries = member(metadata, "managedFields");
   if (!entries.is_array()) return false;
   return std::any_of(entries.begin(), entries.end(), [&](const json& entry) {
-    return text(entry, "manager") == manager && text(entry, "subresource") == "status" &&
-           !member(member(entry, "fieldsV1"), "f:status").empty();
+    if (text(entry, "manager") != manager || text(entry, "subresource") != "status") return false;
+    const auto& status = member(member(entry, "fieldsV1"), "f:status");
+    if (kind != "Ingress") return !status.empty();
+    return !member(member(status, "f:loadBalancer"), "f:ingress").is_null();
   });
 }
 
@@ -60,7 +63,7 @@ Observed ObservedObjects::observe(const json& object) const {
                   .uid = text(metadata, "uid"),
                   .resource_version = text(metadata, "resourceVersion"),
                   .status = status.is_object() ? status : json::object(),
-                  .written_by_us = owns_status(metadata, manager_)};
+                  .written_by_us = owns_status(text(object, "kind"), metadata, manager_)};
 }
 
 void ObservedObjects::upsert(const ObjectKey& key, const json& object) {

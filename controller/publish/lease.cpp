@@ -1,0 +1,189 @@
+#include "controller/publish/lease.hpp"
+
+#include <algorithm>
+
+#include "common/log.hpp"
+
+namespace toyou::publish {
+namespace {
+
+using nlohmann::json;
+using source::ApiRequest;
+using source::Method;
+
+constexpr int kNotFound = 404;
+constexpr int kConflict = 409;
+
+std::string text(const json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+const json& spec_of(const json& lease) {
+  static const json kNone = json::object();
+  const auto found = lease.find("spec");
+  return found != lease.end() && found->is_object() ? *found : kNone;
+}
+
+}  // namespace
+
+std::string micro_time(WallTime time) {
+  auto text = rfc3339(time);  // …:05.678Z
+  text.insert(text.size() - 1, "000");
+  return text;
+}
+
+Lease::Lease(source::ApiClient& client, std::string ns, std::string name, std::string identity,
+             const Clock& clock, LeaseTiming timing)
+    : client_(client),
+      ns_(std::move(ns)),
+      name_(std::move(name)),
+      identity_(std::move(identity)),
+      clock_(clock),
+      timing_(timing),
+      next_step_(clock.steady()) {}
+
+std::string Lease::path(bool named) const {
+  const std::string leases = "/apis/coordination.k8s.io/v1/namespaces/" + ns_ + "/leases";
+  return named ? leases + "/" + name_ : leases;
+}
+
+LeaseRole Lease::role() const {
+  if (role_ == LeaseRole::Holder && clock_.steady() - renewed_ >= timing_.deadline) {
+    return LeaseRole::Unknown;
+  }
+  return role_;
+}
+
+void Lease::step(source::Cancellation& cancellation) {
+  const auto now = clock_.steady();
+  if (now < next_step_) return;
+  next_step_ = now + timing_.renew;
+  if (role_ != LeaseRole::Holder) {
+    look(cancellation);
+    if (lease_.is_null()) return;
+    if (!free_to_take()) {
+      if (role_ != LeaseRole::Waiting) {
+        log::info("status is written by another",
+                  {{"holder", text(spec_of(lease_), "holderIdentity")}});
+      }
+      role_ = LeaseRole::Waiting;
+      return;
+    }
+  }
+  take(cancellation);
+}
+
+// Leaves lease_ null when it is not known, or is ours by creation.
+void Lease::look(source::Cancellation& cancellation) {
+  lease_ = nullptr;
+  const auto answer =
+      client_.send({.method = Method::Get, .path = path(true), .body = {}}, cancellation);
+  if (answer && answer->status == kNotFound) return create(cancellation);
+  if (!answer) return lost(LeaseRole::Unknown, answer.error().message);
+  if (!answer->ok() || !answer->body.is_object()) {
+    return lost(LeaseRole::Unknown, source::describe(*answer));
+  }
+  lease_ = answer->body;
+}
+
+bool Lease::free_to_take() {
+  const auto& current = spec_of(lease_);
+  const auto holder = text(current, "holderIdentity");
+  if (holder.empty() || holder == identity_) return true;
+  const auto mark = holder + "\n" + text(current, "renewTime");
+  const auto now = clock_.steady();
+  if (mark != seen_mark_) {
+    seen_mark_ = mark;
+    seen_since_ = now;
+  }
+  const auto found = current.find("leaseDurationSeconds");
+  const auto seconds =
+      found != current.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
+  return now - seen_since_ >= std::chrono::seconds(std::clamp<std::int64_t>(seconds, 1, 3600));
+}
+
+json Lease::spec() const {
+  const auto now = micro_time(clock_.wall());
+  json result = lease_.is_object() ? spec_of(lease_) : json::object();
+  const bool was_ours = text(result, "holderIdentity") == identity_;
+  result["holderIdentity"] = identity_;
+  result["leaseDurationSeconds"] =
+      std::chrono::duration_cast<std::chrono::seconds>(timing_.duration).count();
+  result["renewTime"] = now;
+  if (was_ours) return result;
+  result["acquireTime"] = now;
+  const auto transitions = result.find("leaseTransitions");
+  const bool counted = transitions != result.end() && transitions->is_number_integer();
+  result["leaseTransitions"] = counted ? transitions->get<std::int64_t>() + 1 : 0;
+  return result;
+}
+
+void Lease::create(source::Cancellation& cancellation) {
+  renewed_ = clock_.steady();
+  const json body = {{"apiVersion", "coordination.k8s.io/v1"},
+                     {"kind", "Lease"},
+                     {"metadata", {{"name", name_}, {"namespace", ns_}}},
+                     {"spec", spec()}};
+  accept(client_.send({.method = Method::Post, .path = path(false), .body = body}, cancellation),
+         "create");
+  if (role_ != LeaseRole::Holder) lease_ = nullptr;
+}
+
+void Lease::take(source::Cancellation& cancellation) {
+  const auto before = renewed_;
+  renewed_ = clock_.steady();
+  auto body = lease_;  // its resourceVersion makes a race lose with 409
+  body["spec"] = spec();
+  const auto answer =
+      client_.send({.method = Method::Put, .path = path(true), .body = body}, cancellation);
+  if (!answer || !answer->ok()) renewed_ = before;
+  accept(answer, "renew");
+}
+
+void Lease::accept(const Result<source::ApiResponse>& answer, const char* what) {
+  if (!answer) {
+    // A holder stays one until its deadline: the next try may get through.
+    if (role_ != LeaseRole::Holder || clock_.steady() - renewed_ >= timing_.deadline) {
+      lost(LeaseRole::Unknown, answer.error().message);
+    }
+    next_step_ = clock_.steady() + timing_.renew / 5;
+    return;
+  }
+  if (!answer->ok() || !answer->body.is_object()) {
+    const bool taken = answer->status == kConflict || answer->status == kNotFound;
+    if (taken) next_step_ = clock_.steady();  // look who has it
+    return lost(LeaseRole::Unknown, std::string(what) + ": " + source::describe(*answer));
+  }
+  lease_ = answer->body;
+  if (role_ != LeaseRole::Holder)
+    log::info("status is written by this process", {{"holder", identity_}});
+  role_ = LeaseRole::Holder;
+  problem_.clear();
+}
+
+void Lease::lost(LeaseRole role, const std::string& why) {
+  role_ = role;
+  lease_ = nullptr;
+  if (why == problem_) return;
+  problem_ = why;
+  log::warning("Lease not held", {{"lease", ns_ + "/" + name_}, {"error", why}});
+}
+
+void Lease::release(source::Cancellation& cancellation) {
+  if (role_ != LeaseRole::Holder || !lease_.is_object()) return;
+  auto body = lease_;
+  body["spec"]["holderIdentity"] = "";
+  body["spec"]["leaseDurationSeconds"] = 1;
+  body["spec"]["renewTime"] = micro_time(clock_.wall());
+  const auto answer =
+      client_.send({.method = Method::Put, .path = path(true), .body = body}, cancellation);
+  if (!answer || !answer->ok()) {
+    log::warning("Lease not released",
+                 {{"error", answer ? source::describe(*answer) : answer.error().message}});
+  }
+  role_ = LeaseRole::Unknown;
+  lease_ = nullptr;
+}
+
+}  // namespace toyou::publish
