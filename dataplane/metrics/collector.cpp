@@ -11,13 +11,12 @@
 #include "common/process_usage.hpp"
 #include "common/result.hpp"
 #include "dataplane/metrics/catalogue.hpp"
+#include "dataplane/metrics/family.hpp"
 
 namespace toyou::metrics {
 namespace {
 
-using prometheus::ClientMetric;
 using prometheus::MetricFamily;
-using Labels = std::vector<ClientMetric::Label>;
 
 // An object that is gone keeps its counters for a while, so that the scrape after its last
 // WebSocket still tells how that one ended.
@@ -25,94 +24,6 @@ constexpr auto kKeepEnded = std::chrono::minutes(10);
 
 constexpr std::array<std::string_view, 2> kDirections = {"from_client", "from_backend"};
 constexpr std::array<std::string_view, 3> kProtocols = {"http", "sse", "websocket"};
-
-prometheus::MetricType type_of(MetricKind kind) {
-  switch (kind) {
-    case MetricKind::Counter:
-      return prometheus::MetricType::Counter;
-    case MetricKind::Gauge:
-      return prometheus::MetricType::Gauge;
-    case MetricKind::Histogram:
-      return prometheus::MetricType::Histogram;
-  }
-  return prometheus::MetricType::Untyped;
-}
-
-// One family under construction. Label values come in the order of the catalogue's label names.
-class Family {
- public:
-  explicit Family(Metric metric) : info_(info(metric)) {
-    out_.name = info_.name;
-    out_.help = info_.help;
-    out_.type = type_of(info_.kind);
-    std::string_view rest = info_.labels;
-    while (!rest.empty()) {
-      const std::size_t comma = std::min(rest.find(','), rest.size());
-      names_.emplace_back(rest.substr(0, comma));
-      rest.remove_prefix(std::min(comma + 1, rest.size()));
-    }
-  }
-
-  void add(double value, std::initializer_list<std::string_view> labels = {}) {
-    ClientMetric metric = labelled(labels);
-    if (info_.kind == MetricKind::Counter) {
-      metric.counter.value = value;
-    } else {
-      metric.gauge.value = value;
-    }
-    out_.metric.push_back(std::move(metric));
-  }
-
-  void add(std::uint64_t value, std::initializer_list<std::string_view> labels = {}) {
-    add(static_cast<double>(value), labels);
-  }
-
-  // Series of causes and codes that never happened are left out: most of them never do.
-  void add_nonzero(std::uint64_t value, std::initializer_list<std::string_view> labels) {
-    if (value != 0) add(value, labels);
-  }
-
-  // `counts` are not cumulative and one longer than `bounds` (+Inf).
-  void histogram(std::span<const double> bounds, std::span<const std::uint64_t> counts,
-                 double sum) {
-    ClientMetric metric = labelled({});
-    std::uint64_t cumulative = 0;
-    for (std::size_t i = 0; i < counts.size(); ++i) {
-      cumulative += counts[i];
-      const double bound = i < bounds.size() ? bounds[i] : std::numeric_limits<double>::infinity();
-      ClientMetric::Bucket bucket;
-      bucket.cumulative_count = cumulative;
-      bucket.upper_bound = bound;
-      metric.histogram.bucket.push_back(bucket);
-    }
-    metric.histogram.sample_count = cumulative;
-    metric.histogram.sample_sum = sum;
-    out_.metric.push_back(std::move(metric));
-  }
-
-  // A family without a series is left out whole.
-  void into(std::vector<MetricFamily>& families) {
-    if (!out_.metric.empty()) families.push_back(std::move(out_));
-  }
-
- private:
-  ClientMetric labelled(std::initializer_list<std::string_view> values) {
-    TOYOU_ASSERT(values.size() == names_.size());
-    ClientMetric metric;
-    std::size_t i = 0;
-    for (const std::string_view value : values) {
-      ClientMetric::Label label;
-      label.name = names_[i++];
-      label.value = value;
-      if (!label.value.empty()) metric.label.push_back(std::move(label));
-    }
-    return metric;
-  }
-
-  const MetricInfo& info_;
-  MetricFamily out_;
-  std::vector<std::string> names_;
-};
 
 using Workers = std::vector<const WorkerMetrics*>;
 
@@ -247,10 +158,10 @@ namespace {
 
 template <class ByRoute>
 void add_routes(std::vector<MetricFamily>& out, const ByRoute& routes) {
-  Family active(Metric::WebsocketActive), opened(Metric::WebsocketOpened),
-      closed(Metric::WebsocketClosed), refused(Metric::WebsocketRefused),
-      messages(Metric::WebsocketMessages), bytes(Metric::WebsocketBytes),
-      http(Metric::HttpRequests);
+  Family active(Metric::WebsocketActive), opened(Metric::WebsocketOpened);
+  Family closed(Metric::WebsocketClosed), refused(Metric::WebsocketRefused);
+  Family messages(Metric::WebsocketMessages), bytes(Metric::WebsocketBytes);
+  Family answers(Metric::HttpRequests), sse(Metric::SseActive);
   for (const auto& [source, sums] : routes) {
     const auto& [kind, ns, name] = source;
     if (!name.empty()) {
@@ -272,11 +183,11 @@ void add_routes(std::vector<MetricFamily>& out, const ByRoute& routes) {
     }
     for (std::size_t p = 0; p < kProtocols.size(); ++p) {
       for (const auto& [code, count] : sums.answers[p]) {
-        http.add(count, {kind, ns, name, StatusCounters::words()[code], kProtocols[p]});
+        answers.add(count, {kind, ns, name, StatusCounters::words()[code], kProtocols[p]});
       }
     }
   }
-  for (Family* family : {&active, &opened, &closed, &refused, &messages, &bytes, &http, &sse}) {
+  for (Family* family : {&active, &opened, &closed, &refused, &messages, &bytes, &answers, &sse}) {
     family->into(out);
   }
 }
