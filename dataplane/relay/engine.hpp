@@ -12,25 +12,37 @@
 
 namespace toyou::relay {
 
-struct EngineStats {  // read from any thread
+struct Traffic {            // what one end sent, over all pairs since the start
+  std::uint64_t bytes = 0;  // frame headers included
+  std::uint64_t text = 0, binary = 0, continuation = 0, control = 0;  // frames
+  std::uint64_t messages = 0;                                         // data messages completed
+};
+
+struct EngineStats {  // a copy; any thread
   std::uint64_t live = 0;
   std::uint64_t adopted = 0;
+  Traffic from_client;
+  Traffic from_backend;
 };
 
 class Engine {
  public:
   virtual ~Engine() = default;
 
+  // Throws std::system_error when the kernel gives no epoll set or thread.
   virtual void start() = 0;
 
   // Takes over a pair. Any thread; never blocks on the relay. Early bytes are forwarded first.
+  // After stop() the pair is ended at once, with cause drain.
   virtual void adopt(Handoff handoff) = 0;
 
   // Closes every live pair with `cause` (the design's table of codes), spread evenly over `period`.
-  // `done` is called on the relay's thread when none is left.
+  // Pairs adopted meanwhile are closed within the same period, later ones at once. `done` is called
+  // on the relay's thread when none is left. Returns at once.
   virtual void drain(Cause cause, std::chrono::milliseconds period, std::function<void()> done) = 0;
 
-  // Ends all pairs that are left at once (cause drain), then joins the thread.
+  // Ends all pairs that are left at once (cause drain), then joins the thread. Not from the relay's
+  // own thread. Twice is once.
   virtual void stop() = 0;
 
   [[nodiscard]] virtual EngineStats stats() const = 0;

@@ -88,4 +88,6 @@ class FrameMachine {
   bool in_message_ = false;  // a data message has begun and its FIN frame has not
 };
 
+static_assert(sizeof(FrameMachine) <= 24, "there are two for every idle WebSocket");
+
 }  // namespace toyou::relay

@@ -1,0 +1,53 @@
+// Bytes on their way to a socket that did not take them at once. Allocated only while there are
+// some, and exactly as large: while it is not empty the relay does not read what would be added, so
+// it holds at most one read and one Close frame.
+#pragma once
+
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <span>
+
+namespace toyou::relay {
+
+class SendBacklog {
+ public:
+  [[nodiscard]] bool empty() const { return block_ == nullptr; }
+  [[nodiscard]] std::span<const char> bytes() const {
+    if (!block_) return {};
+    return {data() + block_->begin, block_->end - block_->begin};
+  }
+
+  // False: out of memory; nothing is added.
+  [[nodiscard]] bool append(std::span<const char> more) {
+    if (more.empty()) return true;
+    const std::span<const char> old = bytes();
+    auto* block = static_cast<Block*>(std::malloc(sizeof(Block) + old.size() + more.size()));
+    if (block == nullptr) return false;
+    char* to = reinterpret_cast<char*>(block + 1);
+    if (!old.empty()) std::memcpy(to, old.data(), old.size());
+    std::memcpy(to + old.size(), more.data(), more.size());
+    *block = Block{.begin = 0, .end = old.size() + more.size()};
+    block_.reset(block);
+    return true;
+  }
+
+  void consume(std::size_t count) {
+    block_->begin += count;
+    if (block_->begin == block_->end) block_.reset();
+  }
+  void clear() { block_.reset(); }
+
+ private:
+  struct Block {  // the bytes follow it
+    std::size_t begin, end;
+  };
+  struct Free {
+    void operator()(Block* block) const { std::free(block); }
+  };
+  [[nodiscard]] const char* data() const { return reinterpret_cast<const char*>(block_.get() + 1); }
+
+  std::unique_ptr<Block, Free> block_;
+};
+
+}  // namespace toyou::relay
