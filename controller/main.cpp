@@ -36,8 +36,8 @@ sigset_t block_end_signals() {
 }
 
 int run(const ControllerOptions& options) {
+  const sigset_t end_signals = block_end_signals();  // before log::start() makes a thread
   log::start(options.log);
-  const sigset_t end_signals = block_end_signals();
 
   loop::Metrics metrics;
   auto parts = make_parts(options, metrics);
