@@ -4,7 +4,7 @@
 
 #include <prometheus/text_serializer.h>
 
-#include "common/process_stats.hpp"
+#include "common/process_usage.hpp"
 
 namespace toyou::loop {
 
@@ -27,21 +27,20 @@ prometheus::MetricFamily process_metric(const char* name, const char* help,
 
 std::vector<prometheus::MetricFamily> process_metrics() {
   using prometheus::MetricType;
-  const auto stats = read_process_stats();
-  if (!stats) return {};
+  const ProcessUsage usage = read_process_usage();
   return {
       process_metric("process_cpu_seconds_total", "User and system CPU time.", MetricType::Counter,
-                     stats->cpu_seconds),
+                     usage.cpu_seconds),
       process_metric("process_resident_memory_bytes", "Resident memory.", MetricType::Gauge,
-                     static_cast<double>(stats->resident_bytes)),
-      process_metric("process_virtual_memory_bytes", "Virtual memory.", MetricType::Gauge,
-                     static_cast<double>(stats->virtual_bytes)),
+                     static_cast<double>(usage.resident_bytes)),
       process_metric("process_open_fds", "Open file descriptors.", MetricType::Gauge,
-                     static_cast<double>(stats->open_fds)),
+                     static_cast<double>(usage.open_fds)),
       process_metric("process_max_fds", "Limit of open file descriptors.", MetricType::Gauge,
-                     static_cast<double>(stats->max_fds)),
+                     static_cast<double>(usage.max_fds)),
+      process_metric("process_threads", "Threads.", MetricType::Gauge,
+                     static_cast<double>(usage.threads)),
       process_metric("process_start_time_seconds", "Start, in seconds since the epoch.",
-                     MetricType::Gauge, stats->start_seconds),
+                     MetricType::Gauge, usage.start_time_seconds),
   };
 }
 
