@@ -141,10 +141,12 @@ void Loader::take(const snapshot::Update& update, SteadyTime begun, bool report)
 }
 
 void Loader::refuse(const snapshot::Reader::Refusal& refusal, SteadyTime begun, bool fallback) {
-  const bool repeated = report_.state == LoadState::Refused &&
-                        report_.manifest == refusal.manifest_sha256 &&
-                        report_.errors == refusal.problems;
-  if (repeated) return;  // an error that another try did not mend
+  if (fallback
+          ? fallback_errors_ == refusal.problems
+          : report_.state == LoadState::Refused && report_.manifest == refusal.manifest_sha256 &&
+                report_.errors == refusal.problems) {
+    return;  // an error that another try did not mend
+  }
   const snapshot::Problem& first = refusal.problems.front();
   log::error(fallback ? "good.json refused" : "snapshot refused",
              {{"generation", refusal.generation},
@@ -152,7 +154,10 @@ void Loader::refuse(const snapshot::Reader::Refusal& refusal, SteadyTime begun, 
               {"pointer", first.pointer},
               {"error", first.message},
               {"errors", refusal.problems.size()}});
-  if (fallback) return;  // loaded.json answers manifest.json
+  if (fallback) {  // loaded.json answers manifest.json
+    fallback_errors_ = refusal.problems;
+    return;
+  }
   ++status_.loads_refused;
   status_.last_refused = true;
   write_report(LoadReport{.generation = refusal.generation,

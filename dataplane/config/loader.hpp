@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "common/clock.hpp"
 #include "common/directory_watch.hpp"
@@ -60,6 +61,7 @@ class Loader {
   std::string directory_;
   snapshot::LoadReport report_;  // the last one written
   snapshot::LoadReport loaded_;  // the one of the tables in force
+  std::vector<snapshot::Problem> fallback_errors_;
   std::optional<DirectoryWatch> watch_;
   OwnedFd wake_;  // eventfd: stop() was called
   std::atomic<bool> stopping_{false};

@@ -57,8 +57,8 @@ struct RouteBackend {
 };
 
 struct RouteTable {
-  std::string key;          // "route/…"
-  snapshot::Route route;    // as in the snapshot
+  std::string key;        // "route/…"
+  snapshot::Route route;  // as in the snapshot
   std::vector<RouteBackend> backends;
   std::uint64_t weight_sum = 0;
   std::shared_ptr<RouteState> state;
@@ -69,8 +69,8 @@ using RoutePtr = std::shared_ptr<const RouteTable>;
 // What routing decided, and why not where it found nothing.
 struct Match {
   enum class Kind : std::uint8_t {
-    Route,      // `route` answers (its action may still be NotFound or Refuse)
-    NoRoute,    // 404
+    Route,          // `route` answers (its action may still be NotFound or Refuse)
+    NoRoute,        // 404
     WrongProtocol,  // 426 with Upgrade: websocket (W6)
   };
   Kind kind = Kind::NoRoute;

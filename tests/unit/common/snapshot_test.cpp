@@ -1,0 +1,142 @@
+#include "common/snapshot.hpp"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+
+#include "tests/support/snapshot_builders.hpp"
+
+namespace toyou::snapshot {
+namespace {
+
+using test::ingress_route;
+using test::put;
+using test::upstream;
+using test::with_backends;
+
+const std::string kWeb = "upstream/default/web/80";
+
+Snapshot valid() {
+  Snapshot snapshot;
+  put(snapshot, with_backends(ingress_route("web", "a.test", "/"), {kWeb, ""}));
+  put(snapshot, ingress_route("web", "*.a.test", "/x", PathType::Exact), 1);
+  put(snapshot, ingress_route("any", "*", "/", PathType::Default));
+  put(snapshot, upstream("web", {{"10.0.0.1", 80}, {"10.0.0.1", 81}, {"::1", 80}}));
+  return snapshot;
+}
+
+TEST(Keys, AreSpelledOnce) {
+  EXPECT_EQ(route_key({"Ingress", "ns", "name"}, 12), "route/Ingress/ns/name/12");
+  EXPECT_EQ(upstream_key("ns", "web", "80"), "upstream/ns/web/80");
+}
+
+TEST(Validate, FindsNothingInAValidSnapshot) {
+  EXPECT_EQ(validate(valid()), std::vector<Problem>{});
+}
+
+TEST(Validate, NamesTheFieldOfARoute) {
+  const struct {
+    const char* pointer;
+    std::function<void(Route&)> spoil;
+  } cases[] = {
+      {"/source/kind", [](Route& r) { r.source.kind = ""; }},
+      {"/source/name", [](Route& r) { r.source.name = "a/b"; }},
+      {"/source/namespace", [](Route& r) { r.source.ns = "a\n"; }},
+      {"/source", [](Route& r) { r.source.name = "other"; }},
+      {"/host", [](Route& r) { r.host = "UPPER.test"; }},
+      {"/host", [](Route& r) { r.host = "10.0.0.1"; }},
+      {"/host", [](Route& r) { r.host = ""; }},
+      {"/path", [](Route& r) { r.path = "relative"; }},
+      {"/path", [](Route& r) { r.path = "/a/../b"; }},
+      {"/path", [](Route& r) { r.path = "/%61"; }},
+      {"/path", [](Route& r) { r.path = "/%c3"; }},
+      {"/path", [](Route& r) { r.path = "/a b"; }},
+      {"/path",
+       [](Route& r) {
+         r.path_type = PathType::Default;
+         r.path = "/x";
+       }},
+      {"/protocols", [](Route& r) { r.protocols.bits = 0; }},
+      {"/protocols", [](Route& r) { r.protocols.bits = 8; }},
+      {"/backends", [](Route& r) { r.backends.resize(17); }},
+      {"/backends/0/weight", [](Route& r) { r.backends[0].weight = 1'000'001; }},
+      {"/backends/0/upstream", [](Route& r) { r.backends[0].upstream = "route/x"; }},
+      {"/origins/allow/0", [](Route& r) { r.origins = Origins{{"example.com"}, {}}; }},
+      {"/origins/allow/1", [](Route& r) { r.origins = Origins{{"self", "https://a/b"}, {}}; }},
+      {"/origins/allow",
+       [](Route& r) { r.origins = Origins{std::vector<std::string>(257, "*"), {}}; }},
+      {"/timeouts/idleMs", [](Route& r) { r.timeouts.idle = Millis{-1}; }},
+      {"/timeouts/lifetimeMs", [](Route& r) { r.timeouts.lifetime = std::chrono::hours(99'999); }},
+      {"/limits/maxConnections", [](Route& r) { r.limits.max_connections = UINT64_MAX; }},
+  };
+  const std::string key = "route/Ingress/default/web/0";
+  for (const auto& [pointer, spoil] : cases) {
+    Snapshot snapshot = valid();
+    spoil(std::get<Route>(snapshot.at(key)));
+    const std::vector<Problem> problems = validate(snapshot);
+    ASSERT_FALSE(problems.empty()) << pointer;
+    EXPECT_EQ(problems.front().key, key) << pointer;
+    EXPECT_EQ(problems.front().pointer, pointer) << problems.front().message;
+  }
+}
+
+TEST(Validate, AcceptsOriginsOfEveryForm) {
+  Route route = ingress_route("web", "a.test", "/");
+  route.origins = Origins{{"self", "*", "https://a.test", "http://a.test:8080", "https://*.a.test",
+                           "http://[::1]:3000", "chrome-extension://abcdef"},
+                          MissingOrigin::Deny};
+  EXPECT_EQ(validate(test::key_of(route), route), std::vector<Problem>{});
+}
+
+TEST(Validate, NamesTheFieldOfAnUpstream) {
+  const struct {
+    const char* pointer;
+    std::function<void(Upstream&)> spoil;
+  } cases[] = {
+      {"/namespace", [](Upstream& u) { u.ns = ""; }},
+      {"", [](Upstream& u) { u.service = "other"; }},
+      {"/endpoints/0/address", [](Upstream& u) { u.endpoints[0].address = "localhost"; }},
+      {"/endpoints/0/address", [](Upstream& u) { u.endpoints[0].address = "fe80::1%eth0"; }},
+      {"/endpoints/2/port", [](Upstream& u) { u.endpoints[2].port = 0; }},
+      {"/endpoints/1", [](Upstream& u) { u.endpoints[1] = u.endpoints[0]; }},
+      {"/endpoints/1", [](Upstream& u) { std::swap(u.endpoints[0], u.endpoints[1]); }},
+      {"/endpoints", [](Upstream& u) { u.endpoints.resize(10'001); }},
+  };
+  for (const auto& [pointer, spoil] : cases) {
+    Snapshot snapshot = valid();
+    spoil(std::get<Upstream>(snapshot.at(kWeb)));
+    const std::vector<Problem> problems = validate(snapshot);
+    ASSERT_FALSE(problems.empty()) << pointer;
+    EXPECT_EQ(problems.front().pointer, pointer) << problems.front().message;
+  }
+}
+
+TEST(Validate, FindsDanglingReferences) {
+  Snapshot snapshot = valid();
+  snapshot.erase(kWeb);
+  const std::vector<Problem> problems = validate(snapshot);
+  ASSERT_EQ(problems.size(), 1U);
+  EXPECT_EQ(problems[0].pointer, "/backends/0/upstream");
+  EXPECT_NE(problems[0].message.find(kWeb), std::string::npos);
+}
+
+TEST(Validate, FindsTwoRoutesForOneProtocolAtOneMatch) {  // R4, W3, W5: the controller decides
+  Snapshot snapshot;
+  put(snapshot, ingress_route("a", "a.test", "/foo"));
+  Route other = ingress_route("b", "a.test", "/foo/");  // the same Prefix
+  other.protocols = test::protocols({Protocol::WebSocket});
+  put(snapshot, other);
+  ASSERT_EQ(validate(snapshot).size(), 1U);
+  EXPECT_EQ(validate(snapshot)[0].pointer, "/protocols");
+
+  std::get<Route>(snapshot.at("route/Ingress/default/a/0")).protocols.remove(Protocol::WebSocket);
+  EXPECT_EQ(validate(snapshot), std::vector<Problem>{});
+  put(snapshot, ingress_route("c", "a.test", "/foo", PathType::Exact));      // R2: another match
+  put(snapshot, ingress_route("c", "a.test", "/foo/", PathType::Exact), 1);  // P6: and another
+  put(snapshot, ingress_route("c", "b.test", "/foo"), 2);
+  EXPECT_EQ(validate(snapshot), std::vector<Problem>{});
+}
+
+}  // namespace
+}  // namespace toyou::snapshot
