@@ -13,21 +13,26 @@
 namespace toyou::translate {
 
 enum class ConditionType : std::uint8_t {
-  Accepted, PartiallyInvalid, Conflicted, ResolvedRefs, Programmed, Degraded,
+  Accepted,
+  PartiallyInvalid,
+  Conflicted,
+  ResolvedRefs,
+  Programmed,
+  Degraded,
 };
 std::string_view to_string(ConditionType type);
 
 struct Finding {
   ConditionType type = ConditionType::Accepted;
-  bool status = true;        // of the condition
-  std::string reason;        // CamelCase, from the table of contract S
-  std::string message;       // a sentence for a human; names the field
-  std::string field;         // "spec.rules[0].http.paths[1].backend"; empty: the object as a whole
+  bool status = true;   // of the condition
+  std::string reason;   // CamelCase, from the table of contract S
+  std::string message;  // a sentence for a human; names the field
+  std::string field;    // "spec.rules[0].http.paths[1].backend"; empty: the object as a whole
   auto operator<=>(const Finding&) const = default;
 };
 
-// Findings of one of our objects, in order of discovery. Accepted and ResolvedRefs are always there;
-// Programmed is added by the control loop, which knows what the dataplane runs.
+// Findings of one of our objects, in order of discovery. Accepted and ResolvedRefs are always
+// there; Programmed is added by the control loop, which knows what the dataplane runs.
 struct ObjectReport {
   std::vector<Finding> findings;
   std::int64_t generation = 0;  // metadata.generation that was translated

@@ -4,8 +4,10 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "common/result.hpp"
 #include "common/snapshot.hpp"
 #include "controller/store/object_store.hpp"
 #include "controller/translate/report.hpp"
@@ -16,10 +18,11 @@ struct Options {
   std::string controller_name = "toyou.dev/ingress-controller";  // C1
   std::string legacy_class = "toyou";                            // C3
   bool watch_without_class = false;                              // C5
-  bool assume_default_class = false;  // C7: local mode, when the folder holds no IngressClass
-  bool host_ownership_shared = false;  // O4
-  bool allow_external_name = false;    // B11
+  bool assume_default_class = false;    // C7: local mode, when the folder holds no IngressClass
+  bool host_ownership_shared = false;   // O4
   std::string default_backend_service;  // D3: "ns/name:port" or empty
+  // The source reports Secrets, so that one that is absent is missing.
+  bool secrets_known = false;
 };
 
 struct Translation {
@@ -28,5 +31,12 @@ struct Translation {
 };
 
 Translation translate(const store::ObjectStore& objects, const Options& options);
+
+// "ns/name:port", the port as a number or a name.
+struct ServiceAddress {
+  std::string ns;
+  resources::ServiceRef service;
+};
+Result<ServiceAddress> parse_service_address(std::string_view text);
 
 }  // namespace toyou::translate

@@ -1,0 +1,43 @@
+// Service references -> upstreams (contract B). One object a translation; it remembers what it has
+// built, because many routes name one Service.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "common/snapshot.hpp"
+#include "controller/resources/resources.hpp"
+#include "controller/store/object_store.hpp"
+#include "controller/translate/report.hpp"
+
+namespace toyou::translate {
+
+// What a reference comes to.
+struct ResolvedBackend {
+  std::string upstream;            // key; empty: its requests are answered 503
+  std::optional<Finding> finding;  // why it is unresolved or unhealthy, without its field
+};
+
+class Backends {
+ public:
+  explicit Backends(const store::ObjectStore& objects) : objects_(objects) {}
+
+  // `ns`: of the object that refers (B1).
+  ResolvedBackend resolve(const std::string& ns, const resources::ServiceRef& ref);
+
+  // Of a key that resolve() gave.
+  [[nodiscard]] const snapshot::Upstream& upstream(const std::string& key) const {
+    return built_.at(key).upstream;
+  }
+
+ private:
+  struct Built {
+    snapshot::Upstream upstream;
+    std::optional<Finding> finding;
+  };
+  const store::ObjectStore& objects_;
+  std::map<std::string, Built> built_;
+};
+
+}  // namespace toyou::translate

@@ -1,0 +1,129 @@
+#include "controller/translate/ingress_routes.hpp"
+
+#include <utility>
+
+#include "controller/translate/validity.hpp"
+
+namespace toyou::translate {
+namespace {
+
+using snapshot::Action;
+
+class IngressReader {
+ public:
+  IngressReader(const resources::Ingress& ingress, Backends& backends)
+      : ingress_(ingress), backends_(backends), claims_(begin_claims("Ingress", ingress.meta)) {}
+
+  Claims read() {
+    read_default_backend();
+    for (std::size_t i = 0; i < ingress_.rules.size(); ++i) {
+      read_rule(ingress_.rules[i], "spec.rules[" + std::to_string(i) + "]");
+    }
+    if (ingress_.rules.empty() && claims_.fallback) {
+      claims_.catch_all = true;
+      claims_.add_host(kAnyHost);
+    }
+    if (ingress_.has_tls) {
+      claims_.notes.push_back({"Unsupported",
+                               "spec.tls is not served yet: these hosts are reachable by plain "
+                               "HTTP only",
+                               "spec.tls"});
+    }
+    return std::move(claims_);
+  }
+
+ private:
+  void read_default_backend() {
+    if (!ingress_.default_backend) {
+      if (ingress_.rules.empty()) {
+        claims_.defects.push_back(invalid("spec", "has neither rules nor a defaultBackend"));
+      }
+      return;
+    }
+    const std::string field = "spec.defaultBackend";
+    if (auto defect = check_backend(*ingress_.default_backend, field)) {
+      claims_.defects.push_back(std::move(*defect));
+      return;
+    }
+    claims_.fallback = Fallback{action(), targets(*ingress_.default_backend, field)};
+  }
+
+  void read_rule(const resources::IngressRule& rule, const std::string& field) {
+    const std::string& host = rule.host.empty() ? kAnyHost : rule.host;
+    std::optional<Defect> defect;
+    if (!rule.host.empty()) defect = check_host(rule.host, field + ".host", false);
+    if (!defect && rule.has_http && rule.paths.empty()) {
+      defect = invalid(field + ".http.paths", "is empty");
+    }
+    if (defect) {
+      claims_.defects.push_back(std::move(*defect));
+      claims_.candidate_count += rule.paths.size();
+      return;
+    }
+    if (!rule.has_http) claims_.add_host(host);  // D5
+    for (std::size_t i = 0; i < rule.paths.size(); ++i) {
+      read_path(rule.paths[i], host, field + ".http.paths[" + std::to_string(i) + "]");
+    }
+  }
+
+  void read_path(const resources::IngressPath& path, const std::string& host,
+                 const std::string& field) {
+    const std::size_t n = claims_.candidate_count++;
+    auto checked = check_path(path.path, path.path_type, field, true);
+    if (!checked) {
+      claims_.defects.push_back(std::move(checked.error()));
+      return;
+    }
+    if (auto defect = check_backend(path.backend, field + ".backend")) {
+      claims_.defects.push_back(std::move(*defect));
+      return;
+    }
+    Candidate candidate{n, {}, field};
+    candidate.route.source = claims_.source();
+    candidate.route.host = host;
+    candidate.route.path = std::move(checked->path);
+    candidate.route.path_type = checked->type;
+    candidate.route.protocols = snapshot::Protocols::all();  // W2
+    candidate.route.action = action();
+    candidate.route.backends = targets(path.backend, field + ".backend");
+    claims_.add_host(host);
+    claims_.candidates[host].push_back(std::move(candidate));
+  }
+
+  [[nodiscard]] Action action() const { return claims_.refused ? Action::Refuse : Action::Proxy; }
+
+  // Findings are noted even where the object is refused: they would show next.
+  std::vector<snapshot::Backend> targets(const resources::IngressBackend& backend,
+                                         const std::string& field) {
+    ResolvedBackend resolved;
+    if (backend.service) {
+      claims_.services.insert({ingress_.meta.ns, backend.service->name});
+      resolved = backends_.resolve(ingress_.meta.ns, *backend.service);
+    } else {
+      resolved.finding = Finding{ConditionType::ResolvedRefs,
+                                 false,
+                                 "InvalidKind",
+                                 "a resource is no backend that can be served",
+                                 {}};  // B13
+    }
+    if (resolved.finding) {
+      resolved.finding->field = field;
+      resolved.finding->message = field + ": " + resolved.finding->message;
+      claims_.findings.push_back(std::move(*resolved.finding));
+    }
+    if (claims_.refused) return {};
+    return {snapshot::Backend{std::move(resolved.upstream), 1}};
+  }
+
+  const resources::Ingress& ingress_;
+  Backends& backends_;
+  Claims claims_;
+};
+
+}  // namespace
+
+Claims claims_of(const resources::Ingress& ingress, Backends& backends) {
+  return IngressReader(ingress, backends).read();
+}
+
+}  // namespace toyou::translate

@@ -1,0 +1,115 @@
+#include "controller/translate/websocket_routes.hpp"
+
+#include <utility>
+
+#include "controller/translate/validity.hpp"
+
+namespace toyou::translate {
+namespace {
+
+using resources::WebSocketRoute;
+using snapshot::Action;
+
+struct Match {
+  RulePath rule;
+  std::string field;
+};
+
+void note_refusals(const WebSocketRoute& route, Claims& claims) {
+  for (const resources::FieldProblem& problem : route.invalid) {
+    claims.defects.push_back(invalid(problem.field, problem.message));
+  }
+  for (const std::string& field : route.unsupported) {
+    claims.defects.push_back({"Unsupported", field + " is not supported by this release", field});
+  }
+  if (!route.invalid.empty() || !route.unsupported.empty()) claims.refused = true;
+}
+
+void note_secrets(const WebSocketRoute& route, const store::ObjectStore* secrets, Claims& claims) {
+  if (secrets == nullptr) return;
+  for (const resources::SecretRef& ref : route.secrets) {
+    claims.secrets.insert({route.meta.ns, ref.name});
+    if (secrets->secret(route.meta.ns, ref.name) != nullptr) continue;
+    claims.findings.push_back(
+        {ConditionType::ResolvedRefs, false,
+         ref.certificate ? "CertificateNotFound" : "SecretNotFound",
+         ref.field + ": Secret " + route.meta.ns + "/" + ref.name + " does not exist", ref.field});
+  }
+}
+
+std::vector<snapshot::Backend> resolve_backends(const WebSocketRoute& route, Backends& backends,
+                                                Claims& claims) {
+  std::vector<snapshot::Backend> targets;
+  for (std::size_t i = 0; i < route.backends.size(); ++i) {
+    const resources::WeightedService& backend = route.backends[i];
+    if (backend.service.name.empty()) continue;  // noted by the decoder
+    claims.services.insert({route.meta.ns, backend.service.name});
+    ResolvedBackend resolved = backends.resolve(route.meta.ns, backend.service);
+    if (resolved.finding) {
+      const std::string field = "spec.backends[" + std::to_string(i) + "]";
+      resolved.finding->field = field;
+      resolved.finding->message = field + ": " + resolved.finding->message;
+      claims.findings.push_back(std::move(*resolved.finding));
+    }
+    targets.push_back({std::move(resolved.upstream), backend.weight});
+  }
+  return targets;
+}
+
+std::vector<Match> valid_matches(const WebSocketRoute& route, Claims& claims) {
+  std::vector<Match> matches;
+  for (std::size_t i = 0; i < route.paths.size(); ++i) {
+    const std::string field = "spec.paths[" + std::to_string(i) + "]";
+    auto checked = check_path(route.paths[i].path, route.paths[i].path_type, field, false);
+    if (checked) {
+      matches.push_back({std::move(*checked), field});
+    } else {
+      claims.defects.push_back(std::move(checked.error()));
+    }
+  }
+  return matches;
+}
+
+}  // namespace
+
+Claims claims_of(const WebSocketRoute& route, Backends& backends,
+                 const store::ObjectStore* secrets) {
+  Claims claims = begin_claims("WebSocketRoute", route.meta);
+  note_refusals(route, claims);
+  note_secrets(route, secrets, claims);
+
+  snapshot::Route served;
+  served.source = claims.source();
+  served.protocols = route.protocols;
+  served.backends = resolve_backends(route, backends, claims);
+  served.origins = route.origins;
+  served.limits = route.limits;
+  served.timeouts = route.timeouts;
+  if (claims.refused) {
+    served = {};
+    served.source = claims.source();
+    served.protocols = route.protocols;
+    served.action = Action::Refuse;
+  }
+
+  const std::vector<Match> matches = valid_matches(route, claims);
+  for (std::size_t i = 0; i < route.hosts.size(); ++i) {
+    const std::string& host = route.hosts[i];
+    if (auto defect = check_host(host, "spec.hosts[" + std::to_string(i) + "]", true)) {
+      claims.defects.push_back(std::move(*defect));
+      claims.candidate_count += matches.size();
+      continue;
+    }
+    for (const Match& match : matches) {
+      Candidate candidate{claims.candidate_count++, served, match.field};
+      candidate.route.host = host;
+      candidate.route.path = match.rule.path;
+      candidate.route.path_type = match.rule.type;
+      claims.add_host(host);
+      claims.candidates[host].push_back(std::move(candidate));
+    }
+  }
+  return claims;
+}
+
+}  // namespace toyou::translate

@@ -1,0 +1,16 @@
+// A WebSocketRoute as claims. One that asks for something that it would not get fails closed: it
+// keeps its matches and answers 503 there (W8).
+#pragma once
+
+#include "controller/resources/resources.hpp"
+#include "controller/store/object_store.hpp"
+#include "controller/translate/backends.hpp"
+#include "controller/translate/claims.hpp"
+
+namespace toyou::translate {
+
+// `secrets`: where to look for the Secrets that it names; nullptr: they are not known.
+Claims claims_of(const resources::WebSocketRoute& route, Backends& backends,
+                 const store::ObjectStore* secrets);
+
+}  // namespace toyou::translate
