@@ -49,7 +49,7 @@ bool is_route_key(const std::string& key, const Source& source) {
   const std::string_view prefix = std::string_view(stem).substr(0, stem.size() - 1);
   if (!key.starts_with(prefix)) return false;
   const std::string_view number = std::string_view(key).substr(prefix.size());
-  return !number.empty() && number.size() <= 9 &&
+  return !number.empty() && number.size() <= 18 &&
          std::all_of(number.begin(), number.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
