@@ -27,7 +27,8 @@ void add_translation_flags(flags::Parser& flags, translate::Options& options) {
                });
   flags.custom("--default-backend-service", "NS/NAME:PORT", "", "Gets what no route matches",
                [&options](const std::string& given) -> Result<void> {
-                 if (auto checked = check_service_reference(given); !checked) return checked;
+                 const auto address = translate::parse_service_address(given);
+                 if (!address) return tl::unexpected(address.error());
                  options.default_backend_service = given;
                  return {};
                });
@@ -71,15 +72,6 @@ std::string contradiction(const ControllerOptions& options) {
 
 }  // namespace
 
-Result<void> check_service_reference(const std::string& text) {
-  const auto colon = text.rfind(':');
-  if (colon == std::string::npos || colon + 1 == text.size() ||
-      !check_object_name(text.substr(0, colon))) {
-    return fail(ErrorKind::Invalid, "must be NAMESPACE/NAME:PORT, not '" + text + "'");
-  }
-  return {};
-}
-
 std::optional<int> parse_controller_options(int argc, const char* const* argv,
                                             ControllerOptions& options) {
   flags::Parser flags("toyou-controller",
@@ -104,9 +96,9 @@ std::optional<int> parse_controller_options(int argc, const char* const* argv,
                                           : ControllerOptions::SourceKind::Directory;
   options.log.component = "controller";
   options.kubernetes.controller_name = options.translate.controller_name;
-  // C7: a folder without any IngressClass is taken for ours.
-  options.translate.assume_default_class =
-      options.source == ControllerOptions::SourceKind::Directory;
+  const bool directory = options.source == ControllerOptions::SourceKind::Directory;
+  options.translate.assume_default_class = directory;  // C7
+  options.translate.secrets_known = directory;
   if (const std::string words = contradiction(options); !words.empty()) return flags.refuse(words);
   return std::nullopt;
 }

@@ -27,7 +27,4 @@ struct ControllerOptions {
 std::optional<int> parse_controller_options(int argc, const char* const* argv,
                                             ControllerOptions& options);
 
-// "namespace/name:port", where the port is a number or a name.
-Result<void> check_service_reference(const std::string& text);
-
 }  // namespace toyou
