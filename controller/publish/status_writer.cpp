@@ -46,13 +46,6 @@ std::string status_path(const ObjectKey& key) {
   return {};
 }
 
-bool is_pending(const translate::ObjectReport& report) {
-  return std::any_of(report.findings.begin(), report.findings.end(), [](const auto& finding) {
-    return finding.type == translate::ConditionType::Programmed && !finding.status &&
-           finding.reason == "Pending";
-  });
-}
-
 bool same(const translate::ObjectReport& a, const translate::ObjectReport& b) {
   return a.findings == b.findings && a.generation == b.generation && a.serves == b.serves &&
          a.serves_tls == b.serves_tls;
@@ -164,8 +157,7 @@ void StatusWriter::follow_role() {
   if (role == LeaseRole::Waiting) events_.clear();  // the holder has sent its own
 }
 
-// --- what is to be true
-// ----------------------------------------------------------------------------
+// --- what is to be true --------------------------------------------------------------
 
 void StatusWriter::take_notes() {
   std::optional<StatusUpdate> update;
@@ -190,19 +182,12 @@ void StatusWriter::take_report(StatusUpdate update) {
   for (const auto& [key, before] : report_) {
     if (update.report.contains(key)) continue;
     event_log_.forget(key);
-    pending_since_.erase(key);
     schedule(key);  // to be cleaned, if it still exists (C8)
   }
   const auto before = std::exchange(report_, std::move(update.report));
-  const auto now = clock_.steady();
   for (const auto& [key, report] : report_) {
     const auto known = before.find(key);
     if (known != before.end() && same(known->second, report)) continue;
-    if (is_pending(report)) {
-      pending_since_.emplace(key, now);
-    } else {
-      pending_since_.erase(key);
-    }
     const auto observed = observed_->find(key);
     auto events = event_log_.note(key, report, observed ? &*observed : nullptr);
     if (role_ != LeaseRole::Waiting && events_.size() + events.size() <= kEventsQueued) {
@@ -215,9 +200,6 @@ void StatusWriter::take_report(StatusUpdate update) {
 void StatusWriter::schedule(const ObjectKey& key) {
   if (status_path(key).empty()) return;
   auto when = clock_.steady();
-  if (const auto pending = pending_since_.find(key); pending != pending_since_.end()) {
-    when = std::max(when, pending->second + timing_.pending_grace);
-  }
   if (const auto patched = patched_.find(key); patched != patched_.end()) {
     when = std::max(when, patched->second + timing_.object_interval);
   }
@@ -239,8 +221,7 @@ Addresses StatusWriter::addresses() const {
   return std::nullopt;
 }
 
-// --- requests
-// --------------------------------------------------------------------------------------
+// --- requests ------------------------------------------------------------------------
 
 bool StatusWriter::spend_token() {
   const auto now = clock_.steady();
@@ -265,12 +246,6 @@ void StatusWriter::look_at(const ObjectKey& key) {
   if (!observed) {
     patched_.erase(key);
     return;
-  }
-  // It may have turned pending since it was put on the list.
-  const auto pending = pending_since_.find(key);
-  if (pending != pending_since_.end() &&
-      clock_.steady() < pending->second + timing_.pending_grace) {
-    return schedule(key);
   }
   auto patch = patch_for(key, *observed);
   if (patch) {

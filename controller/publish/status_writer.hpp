@@ -25,10 +25,7 @@ namespace toyou::publish {
 struct StatusTiming {
   LeaseTiming lease;
   Millis object_interval{1'000};  // between two patches of one object
-  // A generation that the dataplane has not confirmed is nothing to report before so long: else
-  // each change would cost two patches.
-  Millis pending_grace{1'000};
-  Millis retry{2'000};  // after a failure
+  Millis retry{2'000};            // after a failure
   double patches_per_second = 50;
   double burst = 100;
 };
@@ -84,8 +81,7 @@ class StatusWriter final : public KubernetesStatus {
   bool reported_ = false;      // there has been one
   std::vector<Event> events_;  // to be sent
   DueKeys due_;
-  std::map<resources::ObjectKey, SteadyTime> patched_;        // last patch, of objects that exist
-  std::map<resources::ObjectKey, SteadyTime> pending_since_;  // Programmed=False/Pending
+  std::map<resources::ObjectKey, SteadyTime> patched_;  // last patch, of objects that exist
   double tokens_;
   SteadyTime tokens_at_;
   std::uint64_t serial_ = 0;

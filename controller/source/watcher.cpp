@@ -105,8 +105,7 @@ void Watcher::run() {
   }
 }
 
-// --- list
-// ------------------------------------------------------------------------------------------
+// --- list ----------------------------------------------------------------------------
 
 Watcher::Outcome Watcher::list() {
   std::map<ObjectKey, std::string> current;
@@ -186,8 +185,7 @@ void Watcher::finish_list(std::map<ObjectKey, std::string> current) {
   listener_.listed();
 }
 
-// --- watch
-// -----------------------------------------------------------------------------------------
+// --- watch ---------------------------------------------------------------------------
 
 Watcher::Outcome Watcher::watch() {
   if (std::exchange(watched_, true)) reconnects_.fetch_add(1);
@@ -262,8 +260,7 @@ bool Watcher::accept_event(WatchEvent event, Outcome& outcome) {
   return true;
 }
 
-// --- reports
-// ---------------------------------------------------------------------------------------
+// --- reports -------------------------------------------------------------------------
 
 void Watcher::report_upsert(const ObjectKey& key, json object) {
   object["kind"] = resource_.kind;  // items of a list carry neither
