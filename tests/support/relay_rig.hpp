@@ -148,6 +148,11 @@ struct RelayedPair {
 };
 
 class RelayRig {
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<connections::ClosedRecord> closed_;
+  int opened_ = 0;
+
  public:
   RelayRig() { engine->start(); }
 
@@ -199,13 +204,8 @@ class RelayRig {
                                  closed_.push_back(closed);
                                  changed_.notify_all();
                                }};
+  // Last: its end reports to everything above.
   std::unique_ptr<relay::Engine> engine = relay::make_epoll_engine(clock, manager, 0);
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<connections::ClosedRecord> closed_;
-  int opened_ = 0;
 };
 
 }  // namespace toyou::test
