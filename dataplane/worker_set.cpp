@@ -45,8 +45,7 @@ void log_closed(const connections::ClosedRecord& record) {
 
 WorkerSet::WorkerSet(const DataplaneOptions& options, const Clock& clock,
                      net::AddressSet trusted_proxies)
-    : options_(options),
-      clock_(clock),
+    : clock_(clock),
       trusted_proxies_(std::move(trusted_proxies)),
       connections_(clock, options.max_connections,
                    [this](const connections::ClosedRecord& record) {

@@ -57,7 +57,6 @@ class WorkerSet {
  private:
   WorkerSet(const DataplaneOptions& options, const Clock& clock, net::AddressSet trusted_proxies);
 
-  const DataplaneOptions& options_;
   const Clock& clock_;
   const net::AddressSet trusted_proxies_;
   metrics::EndedTotals ended_;
