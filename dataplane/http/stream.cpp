@@ -41,14 +41,21 @@ asio::awaitable<error_code> Stream::fill(Guard& guard, Millis limit) {
   if (!guard.arm(socket_, limit)) co_return asio::error::operation_aborted;
   if (background_ && background_->pending) {
     co_await wait_background();
+    guard.disarm();
     if (input_.size() > before) co_return error_code{};
     if (guard.interrupted() != Interruption::None) co_return asio::error::operation_aborted;
+    if (!guard.arm(socket_, limit)) co_return asio::error::operation_aborted;
   }
-  if (ended_) co_return ended_;
   const InputBuffer::Space space = input_.reserve();
-  if (space.size == 0) co_return asio::error::no_buffer_space;
+  if (ended_) ec = ended_;
+  if (!ec && space.size == 0) ec = asio::error::no_buffer_space;
+  if (ec) {
+    guard.disarm();
+    co_return ec;
+  }
   const std::size_t bytes = co_await socket_.async_read_some(
       asio::buffer(space.data, space.size), asio::redirect_error(asio::use_awaitable, ec));
+  guard.disarm();
   input_.commit(bytes);
   co_return ec;
 }

@@ -1,0 +1,246 @@
+#include "dataplane/http/client_connection.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "common/limits.hpp"
+#include "common/log.hpp"
+#include "dataplane/handlers/handlers.hpp"
+#include "dataplane/http/access_log.hpp"
+#include "dataplane/http/exchange.hpp"
+#include "dataplane/http/head_scanner.hpp"
+#include "dataplane/http/request_id.hpp"
+#include "dataplane/http/upgrade.hpp"
+#include "dataplane/middleware/chain.hpp"
+
+namespace toyou::http {
+namespace {
+
+constexpr std::size_t kRequestLineBytes = limits::kTargetBytes + 64;  // method and version beside
+
+Peer peer_of(const tcp::socket& socket) {
+  error_code ec;
+  const tcp::endpoint remote = socket.remote_endpoint(ec);
+  if (ec) return {};
+  const asio::ip::address& address = remote.address();
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+    const auto v4 = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
+    return {v4.to_string(), remote.port()};
+  }
+  return {address.to_string(), remote.port()};
+}
+
+// From accept to close or hand-over: reads heads, one exchange after the other.
+class ClientConnection {
+ public:
+  ClientConnection(WorkerContext& worker, tcp::socket socket)
+      : worker_(worker),
+        peer_(peer_of(socket)),
+        stream_(std::move(socket), limits::kClientBufferBytes, limits::kHeadBytes),
+        guard_(worker.io),
+        scanner_(limits::kHeadBytes, kRequestLineBytes),
+        drain_(worker.drain_signal.subscribe([this] { on_drain(); })) {}
+
+  asio::awaitable<void> run();
+
+ private:
+  // What waiting for a head came to.
+  enum class Head : std::uint8_t {
+    Ready,    // in head_
+    Ended,    // the client is gone, or there is nothing more to wait for
+    Refused,  // answered; the connection ends
+  };
+  enum class Next : std::uint8_t {
+    Request,  // the connection serves another request
+    Close,
+    HandedOver,  // the relay has the descriptor
+  };
+
+  asio::awaitable<Head> read_head();
+  asio::awaitable<HeadScanner::State> wait_for_head(error_code& ec);
+  asio::awaitable<Head> refuse(Cause cause, HeadFault fault);
+  asio::awaitable<Next> serve_request();
+  asio::awaitable<void> dispatch(Exchange& exchange);
+  asio::awaitable<void> linger();
+  void on_drain();
+  bool skip_empty_line();
+
+  WorkerContext& worker_;
+  Peer peer_;
+  Stream stream_;
+  Guard guard_;
+  HeadScanner scanner_;
+  RequestHead head_;
+  std::string buffer_;  // heads under way to either side
+  bool first_ = true;   // no request has been served yet
+  bool idle_ = false;   // waits for the first byte of a request
+  DrainSignal::Subscription drain_;
+};
+
+asio::awaitable<void> ClientConnection::run() {
+  while (true) {
+    const Head head = co_await read_head();
+    if (head == Head::Ended) break;
+    Next next = Next::Close;
+    if (head == Head::Ready) next = co_await serve_request();
+    if (next == Next::HandedOver) co_return;
+    if (next == Next::Close) {
+      co_await linger();
+      break;
+    }
+    first_ = false;
+  }
+  stream_.close();
+}
+
+// Idle connections end with the drain; the others after their exchange.
+void ClientConnection::on_drain() {
+  if (idle_) guard_.interrupt(Interruption::Stopped);
+}
+
+// RFC 9112 section 2.2: an empty line before the request is ignored, once. False: more input is
+// needed to tell.
+bool ClientConnection::skip_empty_line() {
+  const std::string_view bytes = stream_.input().view();
+  if (bytes == "\r") return false;
+  if (bytes.starts_with("\r\n")) stream_.input().consume(2);
+  return true;
+}
+
+// The time for a head begins with its first byte; for a connection's first one with the connection.
+asio::awaitable<HeadScanner::State> ClientConnection::wait_for_head(error_code& ec) {
+  const Millis head_timeout = worker_.options.head_timeout;
+  SteadyTime due = std::chrono::steady_clock::now() + head_timeout;
+  bool line_skipped = false;
+  scanner_.reset();
+  while (true) {
+    if (!line_skipped) line_skipped = skip_empty_line() && !stream_.input().empty();
+    if (line_skipped) {
+      const HeadScanner::State state = scanner_.scan(stream_.input().view());
+      if (state != HeadScanner::State::Incomplete) co_return state;
+    }
+    idle_ = stream_.input().empty();
+    if (idle_ && worker_.draining) {
+      ec = asio::error::operation_aborted;
+      co_return HeadScanner::State::Incomplete;
+    }
+    const bool between = idle_ && !first_;
+    Millis left =
+        std::max(Millis(1), std::chrono::ceil<Millis>(due - std::chrono::steady_clock::now()));
+    if (between) left = limits::kKeepAliveTimeout;
+    ec = co_await stream_.fill(guard_, left);
+    idle_ = false;
+    if (ec) co_return HeadScanner::State::Incomplete;
+    if (between) due = std::chrono::steady_clock::now() + head_timeout;
+  }
+}
+
+asio::awaitable<ClientConnection::Head> ClientConnection::read_head() {
+  error_code ec;
+  const HeadScanner::State state = co_await wait_for_head(ec);
+  switch (state) {
+    case HeadScanner::State::Complete:
+      break;
+    case HeadScanner::State::Incomplete:
+      // Silence is no request: such a connection is closed without a word.
+      if (!guard_.timed_out() || stream_.input().empty()) co_return Head::Ended;
+      co_return co_await refuse(Cause::SlowHead, {408, "the request head took too long"});
+    case HeadScanner::State::TooLarge:
+      co_return co_await refuse(Cause::ClientProtocol, {431, "the request head is too large"});
+    case HeadScanner::State::FirstLineTooLong:
+      co_return co_await refuse(Cause::ClientProtocol, {414, "the target is too long"});
+    case HeadScanner::State::Malformed:
+      co_return co_await refuse(Cause::ClientProtocol, {400, "the request head is malformed"});
+  }
+  const std::string_view bytes = stream_.input().view().substr(0, scanner_.size());
+  const std::optional<HeadFault> fault = parse_request_head(bytes, head_);
+  if (fault) co_return co_await refuse(Cause::ClientProtocol, *fault);
+  stream_.input().consume(scanner_.size());
+  co_return Head::Ready;
+}
+
+asio::awaitable<ClientConnection::Head> ClientConnection::refuse(Cause cause, HeadFault fault) {
+  const std::string id = make_request_id(worker_.clock.wall());
+  buffer_.clear();
+  append_error_response(buffer_, {.cause = cause, .status = fault.status, .detail = fault.detail},
+                        {.request_id = id});
+  Buffers buffers;
+  buffers.add(buffer_);
+  guard_.reset();
+  const error_code ec = co_await stream_.write(guard_, limits::kSendTimeout, buffers);
+  note_refused_head(worker_, peer_, id, cause, ec ? std::uint16_t{0} : fault.status, fault.detail);
+  co_return Head::Refused;
+}
+
+asio::awaitable<ClientConnection::Next> ClientConnection::serve_request() {
+  guard_.reset();
+  Exchange exchange(worker_, stream_, guard_, head_, peer_, buffer_);
+  co_await dispatch(exchange);
+  guard_.reset();
+  note_exchange(exchange);
+  if (exchange.outcome.handed_over) co_return Next::HandedOver;
+  co_return exchange.keep_alive ? Next::Request : Next::Close;
+}
+
+asio::awaitable<void> ClientConnection::dispatch(Exchange& x) {
+  middleware::Verdict verdict = middleware::run_before_routing(x);
+  if (!verdict) {
+    x.protocol = classify(head_);
+    config::Match match = x.tables->find(head_.host, head_.path, x.protocol);
+    x.route = std::move(match.route);
+    if (match.kind == config::Match::Kind::WrongProtocol) {
+      verdict = ErrorAnswer{.cause = Cause::Protocol, .extra_fields = "Upgrade: websocket\r\n"};
+    } else if (match.kind == config::Match::Kind::NoRoute || !x.route) {
+      verdict = ErrorAnswer{.cause = Cause::NoRoute};
+    } else {
+      verdict = middleware::run_for_route(x);
+    }
+  }
+  if (verdict) {
+    co_await answer(x, *verdict);
+    co_return;
+  }
+  switch (x.protocol) {
+    case snapshot::Protocol::Http:
+      co_await handlers::handle_http(x);
+      break;
+    case snapshot::Protocol::Sse:
+      co_await handlers::handle_sse(x);
+      break;
+    case snapshot::Protocol::WebSocket:
+      co_await handlers::handle_websocket(x);
+      break;
+  }
+}
+
+// A client that is still sending would lose our last answer to a reset: what it sends is read and
+// forgotten for a moment (RFC 9112 section 9.6).
+asio::awaitable<void> ClientConnection::linger() {
+  if (!stream_.socket().is_open()) co_return;
+  co_await stream_.settle();
+  guard_.reset();
+  error_code ec;
+  stream_.socket().shutdown(tcp::socket::shutdown_send, ec);
+  const SteadyTime due = std::chrono::steady_clock::now() + limits::kLingerTime;
+  std::size_t bytes = 0;
+  while (!ec && bytes < limits::kLingerBytes) {
+    bytes += stream_.input().size();
+    stream_.input().consume(stream_.input().size());
+    const auto left = std::chrono::ceil<Millis>(due - std::chrono::steady_clock::now());
+    if (left.count() <= 0) break;
+    ec = co_await stream_.fill(guard_, left);
+  }
+}
+
+}  // namespace
+
+asio::awaitable<void> serve(WorkerContext& worker, tcp::socket socket) {
+  try {
+    ClientConnection connection(worker, std::move(socket));
+    co_await connection.run();
+  } catch (const std::exception& error) {
+    log::error("a client connection was dropped", {{"error", error.what()}});
+  }
+}
+
+}  // namespace toyou::http

@@ -1,0 +1,76 @@
+#include "dataplane/upstream/connect.hpp"
+
+#include "common/limits.hpp"
+
+namespace toyou::upstream {
+namespace {
+
+using EndpointPtr = std::shared_ptr<config::EndpointState>;
+
+Cause cause_of(const error_code& ec, const http::Guard& guard) {
+  if (guard.interrupted() == http::Interruption::Timeout) return Cause::ConnectTimeout;
+  if (guard.interrupted() != http::Interruption::None) return Cause::ClientGone;
+  if (ec == asio::error::no_descriptors || ec == asio::error::no_memory ||
+      ec == asio::error::no_buffer_space || ec.value() == ENFILE || ec.value() == EADDRNOTAVAIL) {
+    return Cause::Overload;
+  }
+  return ec == asio::error::timed_out ? Cause::ConnectTimeout : Cause::ConnectRefused;
+}
+
+// `connected` gets its connection or its cause.
+asio::awaitable<void> dial(WorkerContext& worker, http::Guard& guard, EndpointPtr endpoint,
+                           Millis timeout, Connected& connected) {
+  error_code ec;
+  const asio::ip::address address = asio::ip::make_address(endpoint->address, ec);
+  const tcp::endpoint remote(address, endpoint->port);
+  tcp::socket socket(worker.io);
+  if (!ec) socket.open(remote.protocol(), ec);
+  if (ec) {
+    connected.cause = cause_of(ec, guard);
+    co_return;
+  }
+  if (!guard.arm(socket, timeout)) {
+    connected.cause = Cause::ClientGone;
+    co_return;
+  }
+  const SteadyTime began = worker.clock.steady();
+  co_await socket.async_connect(remote, asio::redirect_error(asio::use_awaitable, ec));
+  if (ec) connected.cause = cause_of(ec, guard);
+  guard.disarm();
+  if (ec) co_return;
+  worker.metrics.upstream_connects.add();
+  worker.metrics.upstream_connect_seconds.observe(
+      std::chrono::duration<double>(worker.clock.steady() - began).count());
+  connected.cause = Cause::None;
+  connected.connection = std::make_unique<Connection>(std::move(socket), std::move(endpoint));
+}
+
+}  // namespace
+
+asio::awaitable<Connected> connect(WorkerContext& worker, http::Guard& guard, Wish wish) {
+  Connected connected;
+  connected.cause = Cause::NoEndpoint;
+  std::vector<EndpointPtr> tried;
+  std::size_t timeouts = 0;
+  while (tried.size() < limits::kConnectAttempts && timeouts < limits::kConnectTimeouts) {
+    EndpointPtr endpoint = worker.pool.balancer().pick_endpoint(*wish.upstream, tried);
+    if (!endpoint) break;
+    if (!tried.empty()) worker.metrics.upstream_retries.add();
+    connected.active = ActiveToken(endpoint);
+    if (wish.max_idle.count() > 0) {
+      connected.connection = worker.pool.take(*endpoint, wish.max_idle);
+      if (connected.connection) connected.cause = Cause::None;
+      if (connected.connection) break;
+    }
+    co_await dial(worker, guard, endpoint, wish.connect_timeout, connected);
+    if (connected.cause == Cause::None || connected.cause == Cause::ClientGone ||
+        connected.cause == Cause::Overload) {
+      break;
+    }
+    if (connected.cause == Cause::ConnectTimeout) ++timeouts;
+    tried.push_back(std::move(endpoint));
+  }
+  co_return connected;
+}
+
+}  // namespace toyou::upstream

@@ -1,0 +1,29 @@
+// A connection to one of an upstream's endpoints: an idle one, or a new one; a failed connect is
+// tried on another endpoint (ingress-contract B8: nothing has been sent yet).
+#pragma once
+
+#include <memory>
+
+#include "common/asio.hpp"
+#include "common/cause.hpp"
+#include "dataplane/upstream/pool.hpp"
+#include "dataplane/worker_context.hpp"
+
+namespace toyou::upstream {
+
+struct Wish {
+  const config::UpstreamTable* upstream = nullptr;  // kept alive by the exchange's tables
+  Millis connect_timeout{0};
+  Millis max_idle{0};  // an idle connection must be younger; 0: a new connection only
+};
+
+struct Connected {
+  std::unique_ptr<Connection> connection;  // null: `cause` says why
+  ActiveToken active;                      // counts on the endpoint while it lives
+  Cause cause = Cause::None;
+};
+
+// Causes: NoEndpoint, ConnectRefused, ConnectTimeout, Overload (no descriptor), ClientGone.
+asio::awaitable<Connected> connect(WorkerContext& worker, http::Guard& guard, Wish wish);
+
+}  // namespace toyou::upstream
