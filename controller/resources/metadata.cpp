@@ -8,17 +8,6 @@
 namespace toyou::resources {
 namespace {
 
-// DNS-1123 subdomain, as the API server asks of the names of all kinds that we read.
-bool is_dns_name(std::string_view name) {
-  return !name.empty() && name.size() <= limits::kHostBytes &&
-         std::all_of(name.begin(), name.end(),
-                     [](char c) {
-                       return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
-                              c == '.';
-                     }) &&
-         name.front() != '.' && name.back() != '.';
-}
-
 std::string read_name(const Field& field) {
   std::string name = field.text().value_or("");
   if (!is_dns_name(name)) {
@@ -87,6 +76,16 @@ std::optional<std::int64_t> take_date(std::string_view& text) {
 }
 
 }  // namespace
+
+bool is_dns_name(std::string_view name) {
+  return !name.empty() && name.size() <= limits::kHostBytes &&
+         std::all_of(name.begin(), name.end(),
+                     [](char c) {
+                       return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+                              c == '.';
+                     }) &&
+         name.front() != '.' && name.back() != '.';
+}
 
 std::optional<std::int64_t> parse_rfc3339(std::string_view text) {
   const auto days = take_date(text);

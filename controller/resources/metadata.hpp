@@ -15,6 +15,9 @@ Metadata read_identity(const Field& object, Scope scope);
 // With uid, generation, creation time and the annotations that we read.
 Metadata read_metadata(const Field& object, Scope scope);
 
+// DNS-1123 subdomain, as the API server asks of the names of all kinds that we read.
+bool is_dns_name(std::string_view name);
+
 // Microseconds since 1970 of an RFC 3339 time. nullopt: it is none.
 std::optional<std::int64_t> parse_rfc3339(std::string_view text);
 

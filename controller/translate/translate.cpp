@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/hostname.hpp"
+#include "controller/resources/metadata.hpp"
 #include "controller/translate/backends.hpp"
 #include "controller/translate/claims.hpp"
 #include "controller/translate/finalise.hpp"
@@ -146,10 +147,16 @@ Result<ServiceAddress> parse_service_address(std::string_view text) {
   ServiceAddress address;
   address.ns = text.substr(0, slash);
   address.service.name = text.substr(slash + 1, colon - slash - 1);
+  if (!resources::is_dns_name(address.ns) || !resources::is_dns_name(address.service.name)) {
+    return fail(ErrorKind::Invalid, "must be NAMESPACE/NAME:PORT, with names as Kubernetes has");
+  }
   const std::string_view port = text.substr(colon + 1);
   unsigned number = 0;
   const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
   if (error == std::errc() && end == port.data() + port.size()) {
+    if (number < 1 || number > 65535) {
+      return fail(ErrorKind::Invalid, "must have a port between 1 and 65535");
+    }
     address.service.port.number = number;
   } else {
     address.service.port.name = port;

@@ -1,0 +1,157 @@
+// Golden pairs: tests/golden/translate/<topic>/<case>.in.yaml holds manifests (a first document
+// with `options` sets those of the translation), <case>.out.json the snapshot, <case>.report.txt
+// what is said about each object. TOYOU_UPDATE_GOLDENS=1 writes what the code does now; read the
+// diff.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "common/snapshot_json.hpp"
+#include "controller/source/yaml_json.hpp"
+#include "controller/store/object_store.hpp"
+#include "controller/translate/translate.hpp"
+
+namespace toyou::translate {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+struct Case {
+  Options options;
+  std::vector<json> objects;
+};
+
+std::string read(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream out;
+  out << in.rdbuf();
+  return out.str();
+}
+
+Options read_options(const json& given) {
+  Options options;
+  options.watch_without_class = given.value("watchWithoutClass", false);
+  options.assume_default_class = given.value("assumeDefaultClass", false);
+  options.host_ownership_shared = given.value("hostOwnershipShared", false);
+  options.default_backend_service = given.value("defaultBackendService", "");
+  options.secrets_known = given.value("secretsKnown", false);
+  return options;
+}
+
+Case load(const fs::path& path) {
+  Case loaded;
+  const auto documents = source::parse_yaml_documents(read(path), path.string());
+  if (!documents) {
+    ADD_FAILURE() << to_string(documents.error());
+    return loaded;
+  }
+  for (const source::YamlDocument& document : *documents) {
+    if (document.value.contains("options")) {
+      loaded.options = read_options(document.value["options"]);
+    } else {
+      loaded.objects.push_back(document.value);
+    }
+  }
+  return loaded;
+}
+
+Translation run(const Case& given, const std::vector<json>& objects) {
+  store::ObjectStore store;
+  for (const json& object : objects) {
+    const auto outcome = store.upsert(object);
+    EXPECT_TRUE(outcome.has_value()) << to_string(outcome.error());
+  }
+  return translate(store, given.options);
+}
+
+std::string snapshot_text(const snapshot::Snapshot& snapshot) {
+  json all = json::object();
+  for (const auto& [key, object] : snapshot) all[key] = json::parse(snapshot::encode(object));
+  return all.dump(2) + "\n";
+}
+
+std::string report_text(const Report& report) {
+  std::string text;
+  for (const auto& [key, object] : report) {
+    for (const Condition& condition : conditions(object)) {
+      text += to_string(key) + " " + std::string(to_string(condition.type)) + "=" +
+              (condition.status ? "True" : "False") + " " + condition.reason + ": " +
+              condition.message + "\n";
+    }
+  }
+  return text;
+}
+
+void expect_file(const fs::path& path, const std::string& actual) {
+  const char* update = std::getenv("TOYOU_UPDATE_GOLDENS");
+  if (update != nullptr && std::string(update) == "1") {
+    std::ofstream(path, std::ios::binary) << actual;
+    return;
+  }
+  EXPECT_EQ(read(path), actual) << path << " differs; TOYOU_UPDATE_GOLDENS=1 rewrites it";
+}
+
+std::vector<fs::path> inputs() {
+  std::vector<fs::path> paths;
+  for (const auto& entry :
+       fs::recursive_directory_iterator(fs::path(TOYOU_TEST_DATA) / "golden" / "translate")) {
+    if (entry.path().string().ends_with(".in.yaml")) paths.push_back(entry.path());
+  }
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+std::string test_name(const ::testing::TestParamInfo<fs::path>& info) {
+  std::string name =
+      info.param.parent_path().filename().string() + "_" + info.param.stem().stem().string();
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
+class Golden : public ::testing::TestWithParam<fs::path> {
+ protected:
+  // "<case>.in.yaml" -> "<case><suffix>".
+  [[nodiscard]] fs::path beside(const std::string& suffix) const {
+    return GetParam().parent_path() / (GetParam().stem().stem().string() + suffix);
+  }
+};
+
+TEST_P(Golden, IsWhatTheFilesSay) {
+  const Case given = load(GetParam());
+  const Translation translation = run(given, given.objects);
+  expect_file(beside(".out.json"), snapshot_text(translation.snapshot));
+  expect_file(beside(".report.txt"), report_text(translation.report));
+}
+
+TEST_P(Golden, IsAValidSnapshot) {
+  const Case given = load(GetParam());
+  for (const snapshot::Problem& problem : snapshot::validate(run(given, given.objects).snapshot)) {
+    ADD_FAILURE() << problem.key << problem.pointer << " " << problem.message;
+  }
+}
+
+TEST_P(Golden, DoesNotDependOnTheOrderOfArrival) {
+  const Case given = load(GetParam());
+  const Translation first = run(given, given.objects);
+  std::vector<json> objects = given.objects;
+  std::mt19937 random(7);
+  for (int round = 0; round < 8; ++round) {
+    std::shuffle(objects.begin(), objects.end(), random);
+    const Translation again = run(given, objects);
+    ASSERT_EQ(snapshot_text(first.snapshot), snapshot_text(again.snapshot));
+    ASSERT_EQ(report_text(first.report), report_text(again.report));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Translate, Golden, ::testing::ValuesIn(inputs()), test_name);
+
+}  // namespace
+}  // namespace toyou::translate
