@@ -2,13 +2,14 @@
 import hashlib
 import socket
 import threading
+import time
 
 import pytest
 
-from support.backends import Backend, chunks, closed_port, raw, serve_json
+from support.backends import chunks, closed_port, raw, serve_json
 from support.toyou import SANITIZED, SLOW, resident_bytes
 from support.wait import eventually
-from support.wire import Connection, ProtocolError, chunked, read_body, read_chunks, read_head
+from support.wire import Connection, chunked, read_body, read_chunks, read_head
 
 pytestmark = pytest.mark.tsan
 PIECE = bytes(range(256)) * 256  # 64 KiB
@@ -370,7 +371,6 @@ def test_large_answer_waits_for_a_slow_client(site, gateway, framing):
 
 def stalled_sum(progress):
     """The sum once it has not grown for half a second (and is not zero)."""
-    import time
     last, since = 0, time.monotonic()
     deadline = since + 20
     while time.monotonic() < deadline:

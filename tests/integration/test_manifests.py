@@ -22,10 +22,8 @@ def served(launch):
 
 
 def problems(toyou):
-    """The input problems of status.json."""
-    import json
-    with open(os.path.join(toyou.state_dir, "status.json"), encoding="utf-8") as file:
-        return json.load(file)["input"]
+    """What the controller could not read."""
+    return toyou.json("/api/v1/input")
 
 
 def works(toyou, host="web.test"):

@@ -3,7 +3,7 @@ import pytest
 
 from support.backends import Backend, serve_json
 from support.wait import eventually
-from support.wire import Connection, ProtocolError
+from support.wire import Connection
 
 pytestmark = pytest.mark.tsan
 LINE = "POST / HTTP/1.1\r\nHost: {host}\r\n"
