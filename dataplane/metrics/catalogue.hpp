@@ -20,7 +20,7 @@ enum class Metric : std::uint8_t {
   HttpRequests,
   HttpRequestSeconds,
   SseActive,
-  ProxyAnswers,
+  RequestFailures,
   ClientConnectionsAccepted,
   ClientConnections,
   UpstreamEndpoints,

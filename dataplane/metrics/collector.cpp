@@ -73,13 +73,13 @@ void add_workers(std::vector<MetricFamily>& out, const Workers& workers) {
   add_total(out, Metric::ClientConnectionsAccepted, workers, &WorkerMetrics::connections_accepted);
   add_total(out, Metric::UpstreamConnects, workers, &WorkerMetrics::upstream_connects);
   add_total(out, Metric::UpstreamRetries, workers, &WorkerMetrics::upstream_retries);
-  Family answers(Metric::ProxyAnswers);
+  Family failures(Metric::RequestFailures);
   for (const CauseInfo& cause : all_causes()) {
     const auto at = static_cast<std::size_t>(cause.cause);
     const auto sum = total(workers, [=](const WorkerMetrics& w) { return w.errors[at].value(); });
-    answers.add_nonzero(sum, {cause.word});
+    failures.add_nonzero(sum, {cause.word});
   }
-  answers.into(out);
+  failures.into(out);
 }
 
 void add_durations(std::vector<MetricFamily>& out, const Durations& durations) {

@@ -92,7 +92,7 @@ class WorkerMetrics {
   Counter connections_accepted;
   Counter upstream_retries;
   Counter upstream_connects;
-  std::array<Counter, kCauseCount> errors;  // answers made by the proxy itself, by cause
+  std::array<Counter, kCauseCount> errors;  // requests by the cause of their end
   SecondsHistogram http_request_seconds;    // head read -> answer sent; never a 101
   SecondsHistogram websocket_open_seconds;  // head read -> 101 sent
   SecondsHistogram upstream_connect_seconds;
