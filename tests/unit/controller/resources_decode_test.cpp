@@ -1,0 +1,229 @@
+#include <gtest/gtest.h>
+
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "controller/resources/decode.hpp"
+#include "controller/resources/metadata.hpp"
+
+namespace toyou::resources {
+namespace {
+
+using nlohmann::json;
+
+json object(const char* version, const char* kind, const json& rest) {
+  json value = {{"apiVersion", version},
+                {"kind", kind},
+                {"metadata", {{"name", "web"}, {"namespace", "shop"}}}};
+  value.merge_patch(rest);
+  return value;
+}
+json ingress(const json& spec) {
+  return object("networking.k8s.io/v1", "Ingress", {{"spec", spec}});
+}
+json route(const json& spec) {
+  json whole = {{"hosts", {"a.test"}},
+                {"backends", {{{"service", {{"name", "chat"}, {"port", 80}}}}}}};
+  whole.merge_patch(spec);
+  return object("toyou.dev/v1alpha1", "WebSocketRoute", {{"spec", whole}});
+}
+
+TEST(DecodeIngress, NamesTheFieldOfTheWrongType) {
+  struct Row {
+    json spec;
+    const char* field;
+  };
+  const std::vector<Row> rows{
+      {5, "spec"},
+      {{{"rules", "all"}}, "spec.rules"},
+      {{{"rules", {{{"host", 7}}}}}, "spec.rules[0].host"},
+      {{{"rules", {{{"http", {{"paths", {{{"path", json::array()}}}}}}}}}},
+       "spec.rules[0].http.paths[0].path"},
+      {{{"defaultBackend", {{"service", {{"port", {{"number", "80"}}}}}}}},
+       "spec.defaultBackend.service.port.number"},
+      {{{"defaultBackend", {{"service", {{"port", {{"number", 80.5}}}}}}}},
+       "spec.defaultBackend.service.port.number"},
+      {{{"defaultBackend", {{"service", {{"port", {{"number", 18446744073709551615ULL}}}}}}}},
+       "spec.defaultBackend.service.port.number"},
+      {{{"ingressClassName", true}}, "spec.ingressClassName"},
+  };
+  for (const Row& row : rows) {
+    const auto decoded = decode_ingress(ingress(row.spec));
+    ASSERT_FALSE(decoded.has_value()) << row.spec;
+    EXPECT_EQ(decoded.error().context, row.field) << row.spec;
+  }
+}
+
+TEST(DecodeIngress, KeepsWhatIsWellTypedButSenseless) {
+  const auto decoded = decode_ingress(
+      ingress({{"rules",
+                {{{"host", "1.2.3.4"},
+                  {"http", {{"paths", {{{"path", "x"}, {"pathType", "Regex"}}}}}}}}}}));
+  ASSERT_TRUE(decoded.has_value()) << to_string(decoded.error());
+  EXPECT_EQ(decoded->rules.at(0).host, "1.2.3.4");
+  EXPECT_EQ(decoded->rules.at(0).paths.at(0).path_type, "Regex");
+}
+
+TEST(DecodeIngress, NullIsAbsentAndUnknownFieldsAreIgnored) {
+  const auto decoded = decode_ingress(
+      ingress({{"ingressClassName", nullptr}, {"rules", nullptr}, {"somethingNew", {1, 2}}}));
+  ASSERT_TRUE(decoded.has_value());
+  EXPECT_FALSE(decoded->class_name.has_value());
+  EXPECT_TRUE(decoded->rules.empty());
+}
+
+TEST(DecodeMetadata, RefusesNamesThatCouldLeaveAKey) {
+  for (const char* name : {"", "a/b", "../x", "A", "a b", ".a", "a."}) {
+    json value = ingress(json::object());
+    value["metadata"]["name"] = name;
+    const auto decoded = decode_ingress(value);
+    ASSERT_FALSE(decoded.has_value()) << name;
+    EXPECT_EQ(decoded.error().context, "metadata.name");
+  }
+}
+
+TEST(DecodeMetadata, KeepsTheAnnotationsThatAreRead) {
+  json value = ingress(json::object());
+  value["metadata"]["annotations"] = {{"toyou.dev/shared-with", "b"},
+                                      {"kubernetes.io/ingress.class", ""},
+                                      {"kubectl.kubernetes.io/last-applied-configuration", "{}"}};
+  const auto decoded = decode_ingress(value);
+  ASSERT_TRUE(decoded.has_value());
+  const std::map<std::string, std::string> expected{{"toyou.dev/shared-with", "b"},
+                                                    {"kubernetes.io/ingress.class", ""}};
+  EXPECT_EQ(decoded->meta.annotations, expected);
+}
+
+TEST(ParseRfc3339, ReadsEveryForm) {
+  EXPECT_EQ(parse_rfc3339("1970-01-01T00:00:01Z"), 1'000'000);
+  EXPECT_EQ(parse_rfc3339("2024-01-01T00:00:00Z"), parse_rfc3339("2024-01-01T02:00:00+02:00"));
+  EXPECT_EQ(parse_rfc3339("1970-01-01t00:00:00.25z"), 250'000);
+  EXPECT_LT(parse_rfc3339("1969-12-31T23:59:59Z"), 0);
+  for (const char* text : {"", "2024-01-01", "2024-13-01T00:00:00Z", "2024-02-30T00:00:00Z",
+                           "2024-01-01T24:00:00Z", "2024-01-01T00:00:00", "2024-01-01T00:00:00.Z",
+                           "2024-01-01T00:00:00+2:00", "2024-01-01T00:00:00Z "}) {
+    EXPECT_EQ(parse_rfc3339(text), std::nullopt) << text;
+  }
+}
+
+TEST(DecodeSecret, DecodesBase64AndShowsNothing) {
+  const auto decoded = decode_secret(
+      object("v1", "Secret",
+             {{"type", "kubernetes.io/tls"},
+              {"data", {{"a", "c2VjcmV0"}, {"b", "c2VjcmU="}, {"c", "c2VjcmVzIQ=="}, {"d", ""}}},
+              {"stringData", {{"d", "plain"}}}}));
+  ASSERT_TRUE(decoded.has_value()) << to_string(decoded.error());
+  EXPECT_EQ(decoded->data.at("a").reveal(), "secret");
+  EXPECT_EQ(decoded->data.at("b").reveal(), "secre");
+  EXPECT_EQ(decoded->data.at("c").reveal(), "secres!");
+  EXPECT_EQ(decoded->data.at("d").reveal(), "plain");
+  std::ostringstream shown;
+  shown << decoded->data.at("a");
+  EXPECT_EQ(shown.str(), "[redacted]");
+}
+
+TEST(DecodeSecret, RefusesWhatIsNotBase64) {
+  for (const char* text : {"c2Vj!", "c2V", "=", "c2VjcmU==", "c===", "c2VjcmU=c2Vj"}) {
+    const auto decoded = decode_secret(object("v1", "Secret", {{"data", {{"tls.key", text}}}}));
+    ASSERT_FALSE(decoded.has_value()) << text;
+    EXPECT_EQ(decoded.error().context, "data[tls.key]");
+    EXPECT_EQ(decoded.error().message.find(text), std::string::npos);
+  }
+}
+
+TEST(DecodeWebSocketRoute, FailsForItsIdentityOnly) {
+  json value = route({{"timeouts", "soon"}, {"hosts", 5}, {"protocols", {"HTTP", 3}}});
+  const auto decoded = decode_websocket_route(value);
+  ASSERT_TRUE(decoded.has_value());
+  EXPECT_EQ(decoded->protocols, snapshot::Protocols::all());
+  std::vector<std::string> fields;
+  for (const FieldProblem& problem : decoded->invalid) fields.push_back(problem.field);
+  EXPECT_EQ(fields, (std::vector<std::string>{"spec.hosts", "spec.hosts", "spec.protocols[1]",
+                                              "spec.protocols[1]", "spec.timeouts"}));
+  value["metadata"]["name"] = 5;
+  EXPECT_FALSE(decode_websocket_route(value).has_value());
+}
+
+TEST(DecodeWebSocketRoute, NamesEveryFieldThatIsNotServed) {
+  struct Row {
+    json spec;
+    const char* field;  // empty: all of it is served
+  };
+  const std::vector<Row> rows{
+      {{{"auth", {{"jwt", json::object()}}}}, "spec.auth"},
+      {{{"limits", {{"messageRate", {{"perSecond", 1}}}}}}, "spec.limits.messageRate"},
+      {{{"limits", {{"client", {{"header", "X"}}}}}}, "spec.limits.client"},
+      {{{"limits", {{"client", "ClientAddress"}, {"scope", "Replica"}}}}, ""},
+      {{{"limits", {{"scope", "Cluster"}}}}, "spec.limits.scope"},
+      {{{"loadBalancing", {{"policy", "LeastConnections"}}}}, ""},
+      {{{"loadBalancing", {{"policy", "RoundRobin"}}}}, "spec.loadBalancing.policy"},
+      {{{"tls", {{"redirect", false}, {"hsts", "0s"}}}}, ""},
+      {{{"tls", {{"redirect", true}}}}, "spec.tls.redirect"},
+      {{{"origins", {{"allow", {"self"}}, {"deny", {"*"}}}}}, "spec.origins.deny"},
+      {{{"hosts.x", 1}}, "spec[hosts.x]"},
+      {{{"timeouts.idle", "1s"}}, "spec[timeouts.idle]"},
+      {{{"headers", json::object()}}, "spec.headers"},
+      {{{"auth", nullptr}}, ""},
+  };
+  for (const Row& row : rows) {
+    const auto decoded = decode_websocket_route(route(row.spec));
+    ASSERT_TRUE(decoded.has_value());
+    EXPECT_TRUE(decoded->invalid.empty()) << row.spec;
+    const auto expected =
+        *row.field == '\0' ? std::vector<std::string>{} : std::vector<std::string>{row.field};
+    EXPECT_EQ(decoded->unsupported, expected) << row.spec;
+  }
+}
+
+TEST(DecodeWebSocketRoute, ChecksOrigins) {
+  const auto problems = [](const char* origin) {
+    const auto decoded = decode_websocket_route(route({{"origins", {{"allow", {origin}}}}}));
+    return decoded->invalid.size();
+  };
+  for (const char* good : {"self", "*", "https://a.test", "http://localhost:3000",
+                           "https://*.a.test", "https://*.a.test:8443", "https://[::1]:3000"}) {
+    EXPECT_EQ(problems(good), 0U) << good;
+  }
+  for (const char* bad : {"", "a.test", "https://", "https://a.test/", "https://a.test:0",
+                          "https://a.test:x", "https://a.*.test", "https://A.test", "ftp://a.test",
+                          "https://a..test", "https://.a.test", "https://u@a.test", "Self"}) {
+    EXPECT_EQ(problems(bad), 1U) << bad;
+  }
+}
+
+TEST(DecodeWebSocketRoute, IsBounded) {
+  json hosts = json::array();
+  json paths = json::array();
+  json origins = json::array();
+  json backends = json::array();
+  for (int i = 0; i < 1000; ++i) {
+    hosts.push_back("h" + std::to_string(i) + ".test");
+    paths.push_back({{"path", "/" + std::to_string(i)}});
+    origins.push_back("bad");
+    backends.push_back({{"service", {{"name", "chat"}, {"port", 80}}}});
+  }
+  const auto decoded = decode_websocket_route(route({{"hosts", hosts},
+                                                     {"paths", paths},
+                                                     {"origins", {{"allow", origins}}},
+                                                     {"backends", backends}}));
+  ASSERT_TRUE(decoded.has_value());
+  EXPECT_EQ(decoded->hosts.size(), 64U);
+  EXPECT_EQ(decoded->paths.size(), 64U);
+  EXPECT_EQ(decoded->backends.size(), 16U);
+  EXPECT_EQ(decoded->invalid.size(), kMostProblems);
+}
+
+TEST(KindOf, GoesByGroupVersionAndKind) {
+  EXPECT_EQ(kind_of(object("v1", "Service", json::object())), Kind::Service);
+  for (const auto& [version, kind] : std::vector<std::pair<const char*, const char*>>{
+           {"extensions/v1beta1", "Ingress"}, {"v1", "Ingress"}, {"apps/v1", "Deployment"}}) {
+    const auto found = kind_of(object(version, kind, json::object()));
+    ASSERT_FALSE(found.has_value());
+    EXPECT_EQ(found.error().kind, ErrorKind::Unsupported);
+  }
+  EXPECT_EQ(kind_of(json::array()).error().kind, ErrorKind::Invalid);
+}
+
+}  // namespace
+}  // namespace toyou::resources
