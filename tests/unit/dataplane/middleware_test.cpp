@@ -1,0 +1,56 @@
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "dataplane/middleware/chain.hpp"
+#include "dataplane/middleware/client_address.hpp"
+
+namespace toyou::middleware {
+namespace {
+
+std::vector<std::string_view> names(std::span<const Middleware> chain) {
+  std::vector<std::string_view> out;
+  for (const Middleware& middleware : chain) out.push_back(middleware.name);
+  return out;
+}
+
+// The order is a promise: who may connect is asked before a slot is taken, and the record is made
+// of what has been let in.
+TEST(Chain, RunsInThisOrder) {
+  EXPECT_EQ(names(before_routing()),
+            (std::vector<std::string_view>{"request_id", "client_address"}));
+  EXPECT_EQ(names(for_route()),
+            (std::vector<std::string_view>{"route_action", "websocket_handshake", "origin",
+                                           "connection_limits", "mark_websocket"}));
+}
+
+TEST(ClientAddress, IsTheLastOneThatNoTrustedProxyVouchesFor) {
+  const auto trusted = net::AddressSet::parse({"10.0.0.0/8", "fd00::/8"});
+  ASSERT_TRUE(trusted);
+  struct Case {
+    const char* chain;
+    const char* peer;
+    const char* client;
+  };
+  const std::vector<Case> cases = {
+      {"", "192.0.2.1", "192.0.2.1"},
+      {"1.1.1.1", "192.0.2.1", "192.0.2.1"},  // a stranger's claim
+      {"1.1.1.1", "10.0.0.1", "1.1.1.1"},
+      {"6.6.6.6, 1.1.1.1", "10.0.0.1", "1.1.1.1"},  // what the client itself has written before
+      {"1.1.1.1, 10.0.0.2", "10.0.0.1", "1.1.1.1"},
+      {"10.0.0.3,10.0.0.2", "10.0.0.1", "10.0.0.3"},
+      {"", "10.0.0.1", "10.0.0.1"},
+      {"1.1.1.1, garbage", "10.0.0.1", "10.0.0.1"},
+      {"1.1.1.1,", "10.0.0.1", "10.0.0.1"},
+      {"1.1.1.1:4711", "10.0.0.1", "1.1.1.1"},
+      {"[2001:db8::1]:4711", "fd00::1", "2001:db8::1"},
+      {"2001:db8::1", "fd00::1", "2001:db8::1"},
+  };
+  for (const Case& c : cases) {
+    EXPECT_EQ(client_behind(c.chain, c.peer, *trusted), c.client) << c.chain << " by " << c.peer;
+  }
+}
+
+}  // namespace
+}  // namespace toyou::middleware
