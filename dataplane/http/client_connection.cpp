@@ -63,7 +63,6 @@ class ClientConnection {
   asio::awaitable<void> dispatch(Exchange& exchange);
   asio::awaitable<void> linger();
   void on_drain();
-  bool skip_empty_line();
 
   WorkerContext& worker_;
   Peer peer_;
@@ -98,24 +97,18 @@ void ClientConnection::on_drain() {
   if (idle_) guard_.interrupt(Interruption::Stopped);
 }
 
-// RFC 9112 section 2.2: an empty line before the request is ignored, once. False: more input is
-// needed to tell.
-bool ClientConnection::skip_empty_line() {
-  const std::string_view bytes = stream_.input().view();
-  if (bytes == "\r") return false;
-  if (bytes.starts_with("\r\n")) stream_.input().consume(2);
-  return true;
-}
-
 // The time for a head begins with its first byte; for a connection's first one with the connection.
 asio::awaitable<HeadScanner::State> ClientConnection::wait_for_head(error_code& ec) {
   const Millis head_timeout = worker_.options.head_timeout;
   SteadyTime due = std::chrono::steady_clock::now() + head_timeout;
-  bool line_skipped = false;
+  bool line_skipped = false;  // RFC 9112 section 2.2: one empty line before a request is ignored
   scanner_.reset();
   while (true) {
-    if (!line_skipped) line_skipped = skip_empty_line() && !stream_.input().empty();
-    if (line_skipped) {
+    if (!line_skipped && stream_.input().view().starts_with("\r\n")) {
+      stream_.input().consume(2);
+      line_skipped = true;
+    }
+    if (line_skipped || stream_.input().view() != "\r") {
       const HeadScanner::State state = scanner_.scan(stream_.input().view());
       if (state != HeadScanner::State::Incomplete) co_return state;
     }

@@ -20,7 +20,8 @@ asio::awaitable<void> answer(Exchange& x, ErrorAnswer error) {
     co_return;
   }
   // A body that nobody has read would be taken for the next request.
-  if (x.head.framing.kind != Framing::Kind::None || x.protocol == snapshot::Protocol::WebSocket) {
+  if (x.head.framing.kind != Framing::Kind::None || x.head.http10 ||
+      x.protocol == snapshot::Protocol::WebSocket) {
     x.keep_alive = false;
   }
   x.buffer.clear();

@@ -70,6 +70,7 @@ asio::awaitable<Connected> connect(WorkerContext& worker, http::Guard& guard, Wi
     if (connected.cause == Cause::ConnectTimeout) ++timeouts;
     tried.push_back(std::move(endpoint));
   }
+  if (!connected.connection) connected.active = ActiveToken();
   co_return connected;
 }
 
