@@ -14,7 +14,7 @@ struct ProcessUsage {
   std::uint64_t threads = 0;
 };
 
-// What cannot be read is 0. Some 50 us plus 1 us per open descriptor: for a scrape, not for an
+// What cannot be read is 0. Reads /proc: for a scrape, not for an event loop.
 // event loop.
 ProcessUsage read_process_usage();
 
