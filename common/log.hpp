@@ -56,15 +56,21 @@ using Fields = std::initializer_list<Field>;
 
 // What happened to the program itself: written at once.
 void write(Level level, std::string_view message, Fields fields = {});
-inline void debug(std::string_view message, Fields fields = {}) { write(Level::Debug, message, fields); }
-inline void info(std::string_view message, Fields fields = {}) { write(Level::Info, message, fields); }
+inline void debug(std::string_view message, Fields fields = {}) {
+  write(Level::Debug, message, fields);
+}
+inline void info(std::string_view message, Fields fields = {}) {
+  write(Level::Info, message, fields);
+}
 inline void warning(std::string_view message, Fields fields = {}) {
   write(Level::Warning, message, fields);
 }
-inline void error(std::string_view message, Fields fields = {}) { write(Level::Error, message, fields); }
+inline void error(std::string_view message, Fields fields = {}) {
+  write(Level::Error, message, fields);
+}
 
-// What clients did (access lines, WebSocket opened/closed): queued, never blocks an event loop; when
-// the queue is full the oldest lines are lost and counted.
+// What clients did (access lines, WebSocket opened/closed): queued, never blocks an event loop;
+// when the queue is full the oldest lines are lost and counted.
 void access(std::string_view message, Fields fields);
 [[nodiscard]] std::uint64_t access_lines_lost();
 

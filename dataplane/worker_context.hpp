@@ -24,13 +24,13 @@ struct WorkerContext {
   const Clock& clock;
   const DataplaneOptions& options;
   const net::AddressSet& trusted_proxies;
-  config::TablesPtr tables;         // replaced by a posted function; take a copy per request
-  upstream::Pool& pool;             // idle keep-alive connections to backends
+  config::TablesPtr tables;           // replaced by a posted function; take a copy per request
+  upstream::Pool& pool;               // idle keep-alive connections to backends
   connections::Manager& connections;  // thread-safe, shared by all workers
-  relay::Engine& relay;             // thread-safe
-  metrics::WorkerMetrics& metrics;  // plain counters of this worker
-  bool draining = false;            // answer with Connection: close; no new keep-alive
-  DrainSignal drain_signal;  // raised once `draining` is set: idle connections end
+  relay::Engine& relay;               // thread-safe
+  metrics::WorkerMetrics& metrics;    // plain counters of this worker
+  bool draining = false;              // answer with Connection: close; no new keep-alive
+  DrainSignal drain_signal;           // raised once `draining` is set: idle connections end
 };
 
 }  // namespace toyou
