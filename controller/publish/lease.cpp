@@ -142,24 +142,28 @@ void Lease::take(source::Cancellation& cancellation) {
 }
 
 void Lease::accept(const Result<source::ApiResponse>& answer, const char* what) {
-  if (!answer) {
-    // A holder stays one until its deadline: the next try may get through.
-    if (role_ != LeaseRole::Holder || clock_.steady() - renewed_ >= timing_.deadline) {
-      lost(LeaseRole::Unknown, answer.error().message);
+  if (answer && answer->ok() && answer->body.is_object()) {
+    if (role_ != LeaseRole::Holder) {
+      log::info("status is written by this process", {{"holder", identity_}});
     }
-    next_step_ = clock_.steady() + timing_.renew / 5;
+    lease_ = answer->body;
+    role_ = LeaseRole::Holder;
+    problem_.clear();
     return;
   }
-  if (!answer->ok() || !answer->body.is_object()) {
-    const bool taken = answer->status == kConflict || answer->status == kNotFound;
-    if (taken) next_step_ = clock_.steady();  // look who has it
-    return lost(LeaseRole::Unknown, std::string(what) + ": " + source::describe(*answer));
+  const auto why =
+      std::string(what) + ": " + (answer ? source::describe(*answer) : answer.error().message);
+  const auto now = clock_.steady();
+  if (answer && (answer->status == kConflict || answer->status == kNotFound)) {
+    next_step_ = now;  // taken or deleted: look who has it
+    return lost(LeaseRole::Unknown, why);
   }
-  lease_ = answer->body;
-  if (role_ != LeaseRole::Holder)
-    log::info("status is written by this process", {{"holder", identity_}});
-  role_ = LeaseRole::Holder;
-  problem_.clear();
+  // A holder stays one until its deadline: the next try may get through.
+  if (role_ == LeaseRole::Holder && now - renewed_ < timing_.deadline) {
+    next_step_ = now + timing_.renew / 5;
+    return;
+  }
+  lost(LeaseRole::Unknown, why);
 }
 
 void Lease::lost(LeaseRole role, const std::string& why) {

@@ -18,6 +18,8 @@ using resources::ObjectKey;
 
 constexpr int kNotFound = 404;
 constexpr int kConflict = 409;
+constexpr int kTooManyRequests = 429;
+constexpr int kServerError = 500;
 constexpr std::size_t kEventsQueued = 1000;  // more are dropped: Events are news, not records
 constexpr Millis kRequestTimeout{5'000};     // a Lease must be renewed in time
 
@@ -264,14 +266,16 @@ void StatusWriter::send_patch(const ObjectKey& key, json patch) {
   const auto answer = client_.send(request, cancellation_);
   patched_[key] = clock_.steady();
   if (!answer) {
-    if (answer.error().kind != ErrorKind::Cancelled) failed(key, answer.error().message);
+    if (answer.error().kind != ErrorKind::Cancelled)
+      failed(key, answer.error().message, timing_.retry);
   } else if (answer->ok()) {
     patches_.fetch_add(1);
     observed_->refresh(key, answer->body);
   } else if (answer->status == kConflict) {
     schedule(key);                           // somebody else wrote: the watch brings what
   } else if (answer->status != kNotFound) {  // 404: it is being deleted
-    failed(key, source::describe(*answer));
+    const bool theirs = answer->status >= kServerError || answer->status == kTooManyRequests;
+    failed(key, source::describe(*answer), theirs ? timing_.retry : timing_.refused_retry);
   }
 }
 
@@ -295,10 +299,10 @@ void StatusWriter::send_events() {
   }
 }
 
-void StatusWriter::failed(const ObjectKey& key, const std::string& what) {
+void StatusWriter::failed(const ObjectKey& key, const std::string& what, Millis retry) {
   errors_.fetch_add(1);
   log::warning("status not written", {{"object", to_string(key)}, {"error", what}});
-  due_.add(key, clock_.steady() + timing_.retry);
+  due_.add(key, clock_.steady() + retry);
 }
 
 }  // namespace toyou::publish

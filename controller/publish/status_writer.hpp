@@ -26,6 +26,7 @@ struct StatusTiming {
   LeaseTiming lease;
   Millis object_interval{1'000};  // between two patches of one object
   Millis retry{2'000};            // after a failure
+  Millis refused_retry{30'000};   // after a refusal (403, 422): trying alone does not help
   double patches_per_second = 50;
   double burst = 100;
 };
@@ -54,7 +55,7 @@ class StatusWriter final : public KubernetesStatus {
                                                         const source::Observed& observed) const;
   void send_patch(const resources::ObjectKey& key, nlohmann::json patch);
   void send_events();
-  void failed(const resources::ObjectKey& key, const std::string& what);
+  void failed(const resources::ObjectKey& key, const std::string& what, Millis retry);
   [[nodiscard]] Addresses addresses() const;
   [[nodiscard]] SteadyTime next_wake() const;
 

@@ -34,6 +34,7 @@ class ApiSource final : public KubernetesSource {
       waiting_ = resources.size();
     }
     std::random_device random;
+    std::vector<std::unique_ptr<Watcher>> watchers;
     for (const auto& resource : resources) {
       WatcherTiming timing;
       timing.seed = random();
@@ -41,10 +42,12 @@ class ApiSource final : public KubernetesSource {
           .listed = [this] { one_listed(); },
           .health = [this,
                      kind = resource.kind](const std::string& message) { health(kind, message); }};
-      watchers_.push_back(std::make_unique<Watcher>(resource, client_, sink, *observed_,
-                                                    std::move(listener), timing));
+      watchers.push_back(std::make_unique<Watcher>(resource, client_, sink, *observed_,
+                                                   std::move(listener), timing));
     }
-    for (auto& watcher : watchers_) watcher->start();
+    for (auto& watcher : watchers) watcher->start();
+    const std::scoped_lock lock(watchers_mutex_);
+    watchers_ = std::move(watchers);
   }
 
   void stop() override {
@@ -54,6 +57,7 @@ class ApiSource final : public KubernetesSource {
 
   [[nodiscard]] std::vector<WatchCounts> counts() const override {
     std::vector<WatchCounts> result;
+    const std::scoped_lock lock(watchers_mutex_);  // may be asked before start()
     for (const auto& watcher : watchers_) result.push_back(watcher->counts());
     return result;
   }
@@ -87,6 +91,7 @@ class ApiSource final : public KubernetesSource {
   std::mutex mutex_;
   std::size_t waiting_ = 0;                      // kinds that have not been listed
   std::map<std::string, std::string> problems_;  // kind -> what is wrong
+  mutable std::mutex watchers_mutex_;            // of the vector, not of what it holds
   std::vector<std::unique_ptr<Watcher>> watchers_;
 };
 
