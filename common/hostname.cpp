@@ -21,10 +21,11 @@ char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
-// inet_pton wants a terminated string; nothing longer than its own maximum is an address.
+// inet_pton wants a terminated string, and would read no further than a NUL inside; nothing longer
+// than its own maximum is an address.
 bool is_address(int family, std::string_view text) {
   std::array<char, INET6_ADDRSTRLEN + 1> copy{};
-  if (text.size() >= copy.size()) return false;
+  if (text.size() >= copy.size() || text.find('\0') != std::string_view::npos) return false;
   std::memcpy(copy.data(), text.data(), text.size());
   in6_addr address{};
   return ::inet_pton(family, copy.data(), &address) == 1;

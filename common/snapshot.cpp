@@ -40,6 +40,7 @@ bool is_name(std::string_view text) {
 
 bool is_address(const std::string& text) {
   in6_addr address{};
+  if (text.find('\0') != std::string::npos) return false;  // inet_pton would stop there
   return ::inet_pton(AF_INET, text.c_str(), &address) == 1 ||
          ::inet_pton(AF_INET6, text.c_str(), &address) == 1;
 }

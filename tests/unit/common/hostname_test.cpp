@@ -49,6 +49,8 @@ TEST(RequestHost, IsRefused) {  // H3
                                  "a.test ",
                                  "a.test\t",
                                  std::string("a\0b", 3),
+                                 std::string("[::1\0]", 6),
+                                 std::string("1.2.3.4\0", 8),
                                  "m\xc3\xbcnchen.test",
                                  "a.test:http",
                                  "a.test:65536",

@@ -98,6 +98,7 @@ TEST(Validate, NamesTheFieldOfAnUpstream) {
       {"", [](Upstream& u) { u.service = "other"; }},
       {"/endpoints/0/address", [](Upstream& u) { u.endpoints[0].address = "localhost"; }},
       {"/endpoints/0/address", [](Upstream& u) { u.endpoints[0].address = "fe80::1%eth0"; }},
+      {"/endpoints/2/address", [](Upstream& u) { u.endpoints[2].address += '\0'; }},
       {"/endpoints/2/port", [](Upstream& u) { u.endpoints[2].port = 0; }},
       {"/endpoints/1", [](Upstream& u) { u.endpoints[1] = u.endpoints[0]; }},
       {"/endpoints/1", [](Upstream& u) { std::swap(u.endpoints[0], u.endpoints[1]); }},
