@@ -1,0 +1,352 @@
+#include "controller/loop/control_loop.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <filesystem>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "common/file_io.hpp"
+#include "controller/admin.hpp"
+#include "tests/support/temp_dir.hpp"
+
+namespace toyou::loop {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+using snapshot::LoadState;
+
+constexpr auto kPatience = 20s;  // a bound for broken code, not a wait
+constexpr std::size_t kPlenty = 1U << 20;
+
+class FakeSource final : public source::Source {
+ public:
+  void start(source::Sink& to) override { sink = &to; }
+  void stop() override { stopped = true; }
+  source::Sink* sink = nullptr;
+  bool stopped = false;
+};
+
+class FakeSink final : public publish::StatusSink {
+ public:
+  void update(publish::StatusUpdate update) override {
+    const std::lock_guard lock(mutex_);
+    updates_.push_back(std::move(update));
+    changed_.notify_all();
+  }
+  void start() override {}
+  void stop() override {}
+
+  // The first update that shows this reason for Programmed of the object.
+  bool await_programmed(const resources::ObjectKey& key, const std::string& reason) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, kPatience, [&] { return last_reason(key) == reason; });
+  }
+  std::vector<std::string> reasons(const resources::ObjectKey& key) {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> all;
+    for (const auto& update : updates_) all.push_back(reason_in(update, key));
+    return all;
+  }
+
+ private:
+  static std::string reason_in(const publish::StatusUpdate& update,
+                               const resources::ObjectKey& key) {
+    const auto found = update.report.find(key);
+    if (found == update.report.end()) return "";
+    for (const auto& condition : translate::conditions(found->second)) {
+      if (condition.type == translate::ConditionType::Programmed) return condition.reason;
+    }
+    return "";
+  }
+  std::string last_reason(const resources::ObjectKey& key) {
+    return updates_.empty() ? "" : reason_in(updates_.back(), key);
+  }
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<publish::StatusUpdate> updates_;
+};
+
+json ingress(const std::string& name, const std::string& host) {
+  return json::parse(R"({"apiVersion":"networking.k8s.io/v1","kind":"Ingress",
+    "metadata":{"namespace":"default","name":")" +
+                     name + R"("},
+    "spec":{"rules":[{"host":")" +
+                     host + R"(","http":{"paths":[{"path":"/","pathType":"Prefix",
+      "backend":{"service":{"name":"web","port":{"number":80}}}}]}}]}})");
+}
+json service() {
+  return json::parse(
+      R"({"apiVersion":"v1","kind":"Service","metadata":{"namespace":"default","name":"web"},
+    "spec":{"ports":[{"port":80,"targetPort":8080}]}})");
+}
+const resources::ObjectKey kWeb{"Ingress", "default", "web"};
+
+class LoopTest : public testing::Test {
+ protected:
+  void start() {
+    auto writer = snapshot::Writer::open(directory.path());
+    ASSERT_TRUE(writer) << writer.error().message;
+    options.translate.assume_default_class = true;
+    loop.emplace(options, std::move(*writer), source, &sink, metrics);
+    loop->start();
+  }
+  void upsert(const json& object) { source.sink->upsert_from_file(object, {"f.yaml", 1, {}}); }
+
+  // Polls a file or a state that another thread brings about.
+  static bool eventually(const std::function<bool()>& condition) {
+    const auto end = std::chrono::steady_clock::now() + kPatience;
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > end) return false;
+      std::this_thread::sleep_for(1ms);
+    }
+    return true;
+  }
+  bool await_generation(std::uint64_t generation) {
+    return eventually([&] { return loop->state().generation == generation; });
+  }
+  json status() {
+    const auto text = read_file(directory / "status.json", kPlenty);
+    return text ? json::parse(*text) : json();
+  }
+  snapshot::Snapshot on_disk() {
+    auto read = snapshot::Reader(directory.path()).read();
+    return read && *read ? (*read)->changed : snapshot::Snapshot{};
+  }
+  void answer(LoadState state, const std::string& reason = "") {
+    snapshot::Reader reader(directory.path());
+    auto read = reader.read();
+    ASSERT_TRUE(read && *read);
+    snapshot::LoadReport report{
+        (*read)->manifest.generation, (*read)->manifest_sha256, state, "t", 1, {}};
+    if (!reason.empty()) report.errors = {{"", "", reason}};
+    ASSERT_TRUE(reader.write_report(report));
+  }
+
+  test::TempDir directory;
+  Options options;
+  FakeSource source;
+  FakeSink sink;
+  Metrics metrics;
+  std::optional<ControlLoop> loop;  // declared last: stops first
+};
+
+TEST_F(LoopTest, NothingIsPublishedBeforeTheSourceHasSynced) {
+  options.quiet = 0ms;
+  start();
+  upsert(service());
+  upsert(ingress("web", "web.test"));
+  // Problems come after the objects, and the second list in a later turn of the loop: by then the
+  // objects would have been published.
+  const auto problems = [&](std::size_t count) {
+    source.sink->problems(std::vector<source::InputProblem>(count, {"f.yaml", 1, "", "x"}));
+    return eventually([&] { return metrics.input_problems.Value() == static_cast<double>(count); });
+  };
+  ASSERT_TRUE(problems(1));
+  ASSERT_TRUE(problems(2));
+  EXPECT_EQ(readiness(loop->state()).status, 503);
+  EXPECT_FALSE(std::filesystem::exists(directory / "manifest.json"));
+  source.sink->synced();
+  ASSERT_TRUE(await_generation(1));
+  EXPECT_FALSE(on_disk().empty());
+  EXPECT_EQ(readiness(loop->state()).status, 200);
+}
+
+TEST_F(LoopTest, AnEmptyInputIsASnapshotToo) {
+  start();
+  source.sink->synced();
+  ASSERT_TRUE(eventually([&] { return loop->state().published; }));
+  EXPECT_TRUE(std::filesystem::exists(directory / "manifest.json"));
+  EXPECT_EQ(readiness(loop->state()).status, 200);
+}
+
+TEST_F(LoopTest, AStormOfEventsIsOnePublishAndANoOpIsNone) {
+  start();
+  source.sink->synced();
+  ASSERT_TRUE(await_generation(1));
+  upsert(service());
+  for (int i = 0; i < 500; ++i)
+    upsert(ingress("i" + std::to_string(i), "h" + std::to_string(i) + ".test"));
+  ASSERT_TRUE(eventually([&] {
+    return metrics.text().find("toyou_controller_objects{kind=\"Ingress\"} 500") !=
+           std::string::npos;
+  }));
+  EXPECT_LE(metrics.translations.Value(), 50) << "not one for each event";
+  ASSERT_TRUE(
+      eventually([&] { return metrics.published.Value() + 1 > metrics.translations.Value(); }));
+
+  const auto before = loop->state().generation;
+  upsert(ingress("i7", "h7.test"));    // the same again
+  upsert(ingress("web", "web.test"));  // a marker after it
+  ASSERT_TRUE(await_generation(before + 1)) << "the marker alone made a generation";
+}
+
+TEST_F(LoopTest, ProgrammedFollowsTheDataplane) {
+  start();
+  upsert(service());
+  upsert(ingress("web", "web.test"));
+  source.sink->synced();
+  ASSERT_TRUE(sink.await_programmed(kWeb, "Pending"));
+  answer(LoadState::Loaded);
+  ASSERT_TRUE(sink.await_programmed(kWeb, "Programmed"));
+  EXPECT_EQ(loop->state().programmed_generation, 1U);
+
+  upsert(ingress("web", "other.test"));
+  ASSERT_TRUE(await_generation(2));
+  answer(LoadState::Refused, "cannot be");
+  ASSERT_TRUE(sink.await_programmed(kWeb, "Refused"));
+  bool said = false;
+  const json shown = status();
+  for (const json& condition : shown["objects"][0]["conditions"]) {
+    said |= condition["type"] == "Programmed" && condition["status"] == "False" &&
+            condition["reason"] == "Refused" && condition["message"] == "cannot be";
+  }
+  EXPECT_TRUE(said) << shown.dump(2);
+}
+
+TEST_F(LoopTest, AnOrdinaryChangeSparesTheSinkThePendingState) {
+  options.confirm_grace = 20s;
+  start();
+  upsert(service());
+  upsert(ingress("web", "web.test"));
+  source.sink->synced();
+  ASSERT_TRUE(await_generation(1));
+  answer(LoadState::Loaded);
+  ASSERT_TRUE(sink.await_programmed(kWeb, "Programmed"));
+  for (const std::string& reason : sink.reasons(kWeb)) EXPECT_EQ(reason, "Programmed");
+}
+
+TEST_F(LoopTest, AnObjectThatDoesNotDecodeKeepsItsLastGoodVersion) {
+  start();
+  upsert(service());
+  upsert(ingress("web", "web.test"));
+  source.sink->synced();
+  ASSERT_TRUE(await_generation(1));
+  const auto before = on_disk();
+
+  json bad = ingress("web", "web.test");
+  bad["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["port"]["number"] = "eighty";
+  std::string asked;
+  source.sink->upsert_from_file(bad, {"web.yaml", 1, [&](std::string_view field) {
+                                        asked = field;
+                                        return 17;
+                                      }});
+  ASSERT_TRUE(eventually([&] { return status()["input"].size() == 1; }));
+  const json problem = status()["input"][0];
+  EXPECT_EQ(problem["file"], "web.yaml");
+  EXPECT_EQ(problem["line"], 17);
+  EXPECT_EQ(problem["field"], "spec.rules[0].http.paths[0].backend.service.port.number");
+  EXPECT_EQ(problem["field"], asked);
+  EXPECT_EQ(on_disk(), before);
+
+  upsert(ingress("web", "web.test"));
+  EXPECT_TRUE(eventually([&] { return status()["input"].empty(); }));
+
+  source.sink->upsert(bad, "api");
+  ASSERT_TRUE(eventually([&] { return status()["input"].size() == 1; }));
+  EXPECT_EQ(status()["input"][0]["file"], "api");
+  source.sink->remove(kWeb);
+  EXPECT_TRUE(eventually([&] { return status()["input"].empty(); }));
+}
+
+TEST_F(LoopTest, ProblemsOfTheSourceAreInTheStatusFile) {
+  start();
+  source.sink->problems({{"b.yaml", 2, "", "second"}, {"a.yaml", 9, "spec", "first"}});
+  source.sink->synced();
+  ASSERT_TRUE(eventually([&] { return status()["input"].size() == 2; }));
+  EXPECT_EQ(status()["input"][0]["message"], "first");
+  source.sink->problems({});
+  EXPECT_TRUE(eventually([&] { return status()["input"].empty(); }));
+  EXPECT_NE(metrics.text().find("toyou_controller_input_problems 0"), std::string::npos);
+}
+
+TEST_F(LoopTest, APublishThatFailsIsSaidAndTriedAgain) {
+  options.retry_min = 5ms;
+  options.retry_max = 10ms;
+  start();
+  source.sink->synced();
+  ASSERT_TRUE(await_generation(1));
+  // Even root cannot create a file in what is no directory.
+  const std::string objects = directory / "objects";
+  std::filesystem::remove_all(objects);
+  ASSERT_TRUE(write_file_atomic(objects, "in the way"));
+  upsert(service());
+  upsert(ingress("web", "web.test"));
+  ASSERT_TRUE(eventually([&] { return readiness(loop->state()).status == 503; }));
+  EXPECT_NE(readiness(loop->state()).body.find("objects"), std::string::npos)
+      << readiness(loop->state()).body;
+  ASSERT_TRUE(eventually([&] { return metrics.publish_failed.Value() >= 2; }));
+  EXPECT_EQ(loop->state().generation, 1U);
+
+  std::filesystem::remove(objects);
+  std::filesystem::create_directory(objects);
+  ASSERT_TRUE(await_generation(2));
+  EXPECT_TRUE(eventually([&] { return readiness(loop->state()).status == 200; }));
+}
+
+TEST_F(LoopTest, MetricsCountWhatHappened) {
+  start();
+  upsert(service());
+  upsert(ingress("web", "web.test"));
+  source.sink->synced();
+  ASSERT_TRUE(await_generation(1));
+  answer(LoadState::Loaded);
+  ASSERT_TRUE(sink.await_programmed(kWeb, "Programmed"));
+  const std::string page = metrics.text();
+  for (const char* line :
+       {"toyou_controller_objects{kind=\"Ingress\"} 1",
+        "toyou_controller_objects{kind=\"Service\"} 1",
+        "toyou_controller_objects{kind=\"Secret\"} 0", "toyou_controller_translations_total 1",
+        "toyou_controller_publishes_total{result=\"published\"} 1",
+        "toyou_controller_publishes_total{result=\"failed\"} 0",
+        "toyou_controller_publish_seconds_count 1", "toyou_controller_snapshot_generation 1",
+        "toyou_controller_programmed_generation 1", "process_cpu_seconds_total",
+        "process_open_fds"}) {
+    EXPECT_NE(page.find(line), std::string::npos) << line << "\n" << page;
+  }
+}
+
+TEST_F(LoopTest, StopsWhileTheSourceWaitsForRoomInTheQueue) {
+  start();
+  loop->stop();
+  EXPECT_TRUE(source.stopped);
+  for (std::size_t i = 0; i < 2 * EventQueue::kCapacity; ++i) source.sink->remove(kWeb);  // returns
+}
+
+TEST(EventQueue, ASourceThatIsFasterThanTheLoopWaits) {
+  EventQueue queue;
+  std::thread fast([&] {
+    for (std::size_t i = 0; i < EventQueue::kCapacity + 1; ++i) queue.remove(kWeb);
+  });
+  std::size_t taken = 0;
+  while (taken < EventQueue::kCapacity + 1) {
+    const auto events = queue.take();
+    EXPECT_LE(events.size(), EventQueue::kCapacity);
+    taken += events.size();
+  }
+  fast.join();
+  EXPECT_TRUE(queue.take().empty());
+}
+
+TEST(Readiness, SaysWhatIsMissing) {
+  State state;
+  EXPECT_EQ(readiness(state).status, 503);
+  state.synced = true;
+  EXPECT_NE(readiness(state).body.find("nothing is published"), std::string::npos);
+  state.publish_error = "No space left";
+  EXPECT_NE(readiness(state).body.find("No space left"), std::string::npos);
+  state.publish_error.clear();
+  state.published = true;
+  EXPECT_EQ(readiness(state).status, 200);
+}
+
+}  // namespace
+}  // namespace toyou::loop

@@ -1,0 +1,199 @@
+#include "controller/publish/snapshot_publisher.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "common/file_io.hpp"
+#include "controller/publish/status_file.hpp"
+#include "tests/support/snapshot_builders.hpp"
+#include "tests/support/temp_dir.hpp"
+
+namespace toyou::publish {
+namespace {
+
+using snapshot::LoadState;
+using snapshot::Snapshot;
+
+constexpr std::size_t kPlenty = 1U << 20;
+
+snapshot::Source source(const std::string& name) {
+  return {"Ingress", "default", name};
+}
+
+// A real directory; the dataplane is played by a Reader.
+class PublisherTest : public testing::Test {
+ protected:
+  void SetUp() override { open(); }
+  void open() {
+    auto writer = snapshot::Writer::open(directory.path());
+    ASSERT_TRUE(writer) << writer.error().message;
+    publisher.emplace(std::move(*writer));
+  }
+  void answer(LoadState state, const std::string& reason = "") {
+    snapshot::Reader reader(directory.path());
+    auto read = reader.read();
+    ASSERT_TRUE(read && *read);
+    snapshot::LoadReport report{
+        (*read)->manifest.generation, (*read)->manifest_sha256, state, "t", 1, {}};
+    if (!reason.empty()) report.errors = {{"route/x", "/host", reason}};
+    ASSERT_TRUE(reader.write_report(report));
+    if (state == LoadState::Loaded) {
+      ASSERT_TRUE(reader.accept(**read));
+    }
+  }
+  Programming state_of(const std::string& name) {
+    return publisher->programmed(source(name)).state;
+  }
+  Snapshot two_routes(const std::string& b_path = "/") {
+    Snapshot snapshot;
+    test::put(snapshot, test::ingress_route("a", "a.test", "/"));
+    test::put(snapshot, test::ingress_route("b", "b.test", b_path));
+    return snapshot;
+  }
+  std::size_t objects() {
+    const std::filesystem::directory_iterator files(directory / "objects");
+    return static_cast<std::size_t>(std::distance(begin(files), end(files)));
+  }
+
+  test::TempDir directory;
+  std::optional<SnapshotPublisher> publisher;
+};
+
+TEST_F(PublisherTest, PendingUntilTheDataplaneConfirms) {
+  EXPECT_EQ(state_of("a"), Programming::Pending);
+  const auto published = publisher->publish(two_routes());
+  ASSERT_TRUE(published) << published.error().message;
+  EXPECT_TRUE(published->changed);
+  EXPECT_EQ(state_of("a"), Programming::Pending);
+  EXPECT_FALSE(publisher->refresh());
+  answer(LoadState::Loaded);
+  EXPECT_TRUE(publisher->refresh());
+  EXPECT_EQ(state_of("a"), Programming::Programmed);
+  EXPECT_EQ(publisher->programmed_generation(), publisher->generation());
+  EXPECT_FALSE(publisher->refresh()) << "nothing new";
+}
+
+TEST_F(PublisherTest, ANoOpPublishesNothingAndStaysProgrammed) {
+  ASSERT_TRUE(publisher->publish(two_routes()));
+  answer(LoadState::Loaded);
+  publisher->refresh();
+  const auto again = publisher->publish(two_routes());
+  ASSERT_TRUE(again);
+  EXPECT_FALSE(again->changed);
+  EXPECT_EQ(state_of("a"), Programming::Programmed);
+}
+
+TEST_F(PublisherTest, AChangeOfOneObjectLeavesTheOthersProgrammed) {
+  ASSERT_TRUE(publisher->publish(two_routes()));
+  answer(LoadState::Loaded);
+  publisher->refresh();
+  ASSERT_TRUE(publisher->publish(two_routes("/new")));
+  EXPECT_EQ(state_of("a"), Programming::Programmed);
+  EXPECT_EQ(state_of("b"), Programming::Pending);
+  EXPECT_LT(publisher->programmed_generation(), publisher->generation());
+
+  answer(LoadState::Refused, "no such host");
+  EXPECT_TRUE(publisher->refresh());
+  EXPECT_EQ(state_of("a"), Programming::Programmed) << "the dataplane goes on with the old one";
+  EXPECT_EQ(state_of("b"), Programming::Refused);
+  EXPECT_EQ(publisher->programmed(source("b")).message, "route/x /host: no such host");
+
+  ASSERT_TRUE(publisher->publish(two_routes())) << "back to what it runs";
+  EXPECT_EQ(state_of("b"), Programming::Programmed);
+  EXPECT_FALSE(publisher->refusal());
+}
+
+TEST_F(PublisherTest, ObjectsOfOldSnapshotsGoOnceTheNewOneIsConfirmed) {
+  ASSERT_TRUE(publisher->publish(two_routes()));
+  answer(LoadState::Loaded);
+  publisher->refresh();
+  ASSERT_EQ(objects(), 2U);
+  ASSERT_TRUE(publisher->publish(two_routes("/new")));
+  EXPECT_EQ(objects(), 3U) << "the dataplane may still want the old one";
+  answer(LoadState::Loaded);
+  publisher->refresh();
+  EXPECT_EQ(objects(), 2U);
+}
+
+TEST_F(PublisherTest, AfterARestartTheSameSnapshotIsProgrammedAtOnce) {
+  ASSERT_TRUE(publisher->publish(two_routes()));
+  answer(LoadState::Loaded);
+  open();
+  const auto published = publisher->publish(two_routes());
+  ASSERT_TRUE(published);
+  EXPECT_FALSE(published->changed);
+  EXPECT_EQ(state_of("a"), Programming::Programmed);
+}
+
+TEST_F(PublisherTest, AfterARestartAnotherSnapshotIsPending) {
+  ASSERT_TRUE(publisher->publish(two_routes()));
+  answer(LoadState::Loaded);
+  open();
+  ASSERT_TRUE(publisher->publish(two_routes("/new")));
+  EXPECT_EQ(state_of("b"), Programming::Pending);
+  answer(LoadState::Loaded);
+  publisher->refresh();
+  EXPECT_EQ(state_of("b"), Programming::Programmed);
+}
+
+TEST_F(PublisherTest, LoadedJsonThatCannotBeReadChangesNothing) {
+  ASSERT_TRUE(publisher->publish(two_routes()));
+  answer(LoadState::Loaded);
+  publisher->refresh();
+  ASSERT_TRUE(write_file_atomic(directory / "loaded.json", "{\"generation\":"));
+  EXPECT_FALSE(publisher->refresh());
+  EXPECT_EQ(state_of("a"), Programming::Programmed);
+}
+
+TEST_F(PublisherTest, ASnapshotThatBreaksItsRulesIsAnErrorAndTheOldOneStays) {
+  ASSERT_TRUE(publisher->publish(two_routes()));
+  const auto generation = publisher->generation();
+  Snapshot bad = two_routes();
+  test::put(bad,
+            test::with_backends(test::ingress_route("c", "c.test", "/"), {"upstream/no/such/80"}));
+  EXPECT_FALSE(publisher->publish(bad));
+  EXPECT_EQ(publisher->generation(), generation);
+}
+
+TEST(StatusFile, ListsConditionsAndInputProblemsAndIsWrittenOnChangeOnly) {
+  translate::Report report;
+  auto& object = report[{"Ingress", "default", "web"}];
+  object.findings = {
+      {translate::ConditionType::Accepted, true, "Accepted", "served", ""},
+      {translate::ConditionType::ResolvedRefs, false, "BackendNotFound", "\xff\"", ""}};
+  const test::TempDir directory;
+  StatusFile file(directory.path());
+  ASSERT_TRUE(file.write(report, {{"web.yaml", 3, "spec.rules", "must be a list"}}));
+  const auto text = read_file(directory / "status.json", kPlenty);
+  ASSERT_TRUE(text);
+  const auto json = nlohmann::json::parse(*text);
+  ASSERT_EQ(json["objects"].size(), 1U);
+  EXPECT_EQ(json["objects"][0]["kind"], "Ingress");
+  EXPECT_EQ(json["objects"][0]["namespace"], "default");
+  EXPECT_EQ(json["objects"][0]["name"], "web");
+  const auto& conditions = json["objects"][0]["conditions"];
+  ASSERT_EQ(conditions.size(), 2U);
+  EXPECT_EQ(conditions[0]["type"], "Accepted");
+  EXPECT_EQ(conditions[0]["status"], "True");
+  EXPECT_EQ(conditions[1]["status"], "False");
+  EXPECT_EQ(conditions[1]["reason"], "BackendNotFound");
+  EXPECT_EQ(
+      json["input"],
+      nlohmann::json::parse(
+          R"([{"file":"web.yaml","line":3,"field":"spec.rules","message":"must be a list"}])"));
+
+  std::filesystem::remove(directory / "status.json");
+  ASSERT_TRUE(file.write(report, {{"web.yaml", 3, "spec.rules", "must be a list"}}));
+  EXPECT_FALSE(std::filesystem::exists(directory / "status.json"))
+      << "the same again is not written";
+  ASSERT_TRUE(file.write(report, {}));
+  EXPECT_TRUE(std::filesystem::exists(directory / "status.json"));
+}
+
+}  // namespace
+}  // namespace toyou::publish
