@@ -100,4 +100,10 @@ ResolvedBackend Backends::resolve(const std::string& ns, const resources::Servic
   return {std::move(key), at->second.finding};
 }
 
+void Backends::forget(const std::string& ns, const std::string& service) {
+  const std::string prefix = snapshot::upstream_key(ns, service, "");
+  auto at = built_.lower_bound(prefix);
+  while (at != built_.end() && at->first.starts_with(prefix)) at = built_.erase(at);
+}
+
 }  // namespace toyou::translate

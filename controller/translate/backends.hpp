@@ -1,5 +1,5 @@
-// Service references -> upstreams (contract B). One object a translation; it remembers what it has
-// built, because many routes name one Service.
+// Service references -> upstreams (contract B). Remembers what it has built, because many routes
+// name one Service, until it is told to forget it.
 #pragma once
 
 #include <map>
@@ -25,6 +25,9 @@ class Backends {
 
   // `ns`: of the object that refers (B1).
   ResolvedBackend resolve(const std::string& ns, const resources::ServiceRef& ref);
+
+  // Something about the Service or its slices changed.
+  void forget(const std::string& ns, const std::string& service);
 
   // Of a key that resolve() gave.
   [[nodiscard]] const snapshot::Upstream& upstream(const std::string& key) const {

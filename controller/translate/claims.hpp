@@ -44,12 +44,14 @@ struct Candidate {
   std::size_t n = 0;  // position in the object: order of listing, and number in the route's key
   snapshot::Route route;
   std::string field;
+  bool operator==(const Candidate&) const = default;
 };
 
 // spec.defaultBackend.
 struct Fallback {
   snapshot::Action action = snapshot::Action::Proxy;
   std::vector<snapshot::Backend> backends;
+  bool operator==(const Fallback&) const = default;
 };
 
 using ServiceName = std::pair<std::string, std::string>;  // namespace, name
@@ -79,6 +81,7 @@ struct Claims {
   [[nodiscard]] bool is_ingress() const { return key.kind == "Ingress"; }
   // The first time that it is named.
   void add_host(const std::string& host);
+  bool operator==(const Claims&) const = default;
 };
 
 // Identity, age and annotations: where the translation of either kind begins.

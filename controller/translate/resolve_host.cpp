@@ -8,6 +8,7 @@ HostAnswer resolve_host(const HostQuestion& question) {
   const Ownership ownership = decide_owner(question, answer);
   // Nobody there: the host is not named. The any-host level needs no name to have a default.
   if (ownership.accepted.empty() && question.host != kAnyHost) return answer;
+  if (ownership.owner != nullptr) answer.owner_ns = ownership.owner->key.ns;
   settle_matches(question.host, ownership.accepted, answer);
   add_default(question, ownership, answer);
   return answer;

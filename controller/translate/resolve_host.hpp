@@ -17,6 +17,7 @@ namespace toyou::translate {
 struct LastResort {
   snapshot::Source source;
   snapshot::Backend backend;
+  bool operator==(const LastResort&) const = default;
 };
 
 struct HostQuestion {
@@ -38,6 +39,7 @@ struct Verdict {
 };
 
 struct HostAnswer {
+  std::string owner_ns;                           // empty: nobody's
   std::map<std::string, snapshot::Route> routes;  // by key
   std::map<resources::ObjectKey, Verdict> verdicts;
 };

@@ -1,0 +1,264 @@
+#include "controller/translate/translator.hpp"
+
+#include <utility>
+#include <vector>
+
+#include "controller/translate/finalise.hpp"
+#include "controller/translate/ingress_routes.hpp"
+#include "controller/translate/websocket_routes.hpp"
+
+namespace toyou::translate {
+namespace {
+
+using resources::ObjectKey;
+
+void note_users(const std::map<ServiceName, std::set<ObjectKey>>& users, const ServiceName& name,
+                std::set<ObjectKey>& objects) {
+  if (const auto found = users.find(name); found != users.end()) {
+    objects.insert(found->second.begin(), found->second.end());
+  }
+}
+
+void remove_user(std::map<ServiceName, std::set<ObjectKey>>& users,
+                 const std::set<ServiceName>& names, const ObjectKey& user) {
+  for (const ServiceName& name : names) {
+    const auto found = users.find(name);
+    if (found == users.end()) continue;
+    found->second.erase(user);
+    if (found->second.empty()) users.erase(found);
+  }
+}
+
+}  // namespace
+
+Translator::Translator(const store::ObjectStore& objects, Options options)
+    : objects_(objects), options_(std::move(options)), backends_(objects) {}
+
+const Translation& Translator::update(const std::set<ObjectKey>& changed) {
+  Work work;
+  if (classes_) {
+    note_changes(changed, work);
+  } else {
+    const std::vector<ObjectKey> all = objects_.keys();
+    note_changes({all.begin(), all.end()}, work);
+    select_classes(work);
+  }
+  translate_objects(work);
+  find_last_resort(work);
+  resolve_hosts(work);
+  refresh_upstreams(work);
+  write_reports(work);
+  return translation_;
+}
+
+// --- what a change touches
+// ------------------------------------------------------------------------
+
+void Translator::note_changes(const std::set<ObjectKey>& changed, Work& work) {
+  bool classes = false;
+  for (const ObjectKey& key : changed) {
+    if (key.kind == "Ingress" || key.kind == "WebSocketRoute") {
+      work.objects.insert(key);
+    } else if (key.kind == "Service") {
+      note_service({key.ns, key.name}, work);
+    } else if (key.kind == "EndpointSlice") {
+      note_slice(key, work);
+    } else if (key.kind == "Secret") {
+      note_users(secret_users_, {key.ns, key.name}, work.objects);
+    } else if (key.kind == "IngressClass") {
+      classes = true;
+    }
+  }
+  if (classes) select_classes(work);
+}
+
+void Translator::note_service(const ServiceName& service, Work& work) {
+  if (!work.services.insert(service).second) return;
+  backends_.forget(service.first, service.second);
+  note_users(service_users_, service, work.objects);
+}
+
+// The Service that it belonged to, and the one that it belongs to now.
+void Translator::note_slice(const ObjectKey& key, Work& work) {
+  if (const auto before = service_of_slice_.find(key); before != service_of_slice_.end()) {
+    note_service(before->second, work);
+    service_of_slice_.erase(before);
+  }
+  if (const resources::EndpointSlice* slice = objects_.slice(key)) {
+    const ServiceName service{key.ns, slice->service};
+    note_service(service, work);
+    service_of_slice_.emplace(key, service);
+  }
+}
+
+void Translator::select_classes(Work& work) {
+  std::erase_if(translation_.report,
+                [](const auto& entry) { return entry.first.kind == "IngressClass"; });
+  for (const auto& [key, ingress_class] : objects_.ingress_classes()) {
+    if (ingress_class.controller == options_.controller_name && ingress_class.has_parameters) {
+      translation_.report.emplace(key, report_of(ingress_class));
+    }
+  }
+  ClassSelection selection(objects_, options_);
+  if (classes_ == selection) return;
+  classes_ = std::move(selection);
+  for (const auto& [key, ingress] : objects_.ingresses()) work.objects.insert(key);
+  for (const auto& [key, route] : objects_.websocket_routes()) work.objects.insert(key);
+}
+
+// --- phase one: object by object
+// ------------------------------------------------------------------
+
+void Translator::translate_objects(Work& work) {
+  for (const ObjectKey& key : work.objects) replace_claims(key, translate_object(key), work);
+}
+
+std::optional<Claims> Translator::translate_object(const ObjectKey& key) {
+  if (const auto ingress = objects_.ingresses().find(key); ingress != objects_.ingresses().end()) {
+    if (!classes_->is_ours(ingress->second)) return std::nullopt;
+    return claims_of(ingress->second, backends_);
+  }
+  const auto route = objects_.websocket_routes().find(key);
+  if (route == objects_.websocket_routes().end() || !classes_->is_ours(route->second)) {
+    return std::nullopt;
+  }
+  return claims_of(route->second, backends_, options_.secrets_known ? &objects_ : nullptr);
+}
+
+void Translator::replace_claims(const ObjectKey& key, std::optional<Claims> now, Work& work) {
+  const auto before = claims_.find(key);
+  const bool known = before != claims_.end();
+  if (known ? now == before->second : !now) return;
+  work.reports.insert(key);
+  if (known) {
+    touch_hosts(before->second, work);
+    index_.remove(before->second);
+    remove_user(service_users_, before->second.services, key);
+    remove_user(secret_users_, before->second.secrets, key);
+    claims_.erase(before);
+  }
+  if (!now) return;
+  const Claims& claims = claims_.emplace(key, std::move(*now)).first->second;
+  index_.add(claims);
+  for (const ServiceName& service : claims.services) service_users_[service].insert(key);
+  for (const ServiceName& secret : claims.secrets) secret_users_[secret].insert(key);
+  touch_hosts(claims, work);
+}
+
+// The hosts that it names; those below a wildcard of its (O2); and, where it is the default of its
+// namespace, those of the namespace (D3).
+void Translator::touch_hosts(const Claims& claims, Work& work) const {
+  for (const std::string& host : claims.hosts) {
+    work.hosts.insert(host);
+    for (std::string& below : index_.hosts_below(host)) work.hosts.insert(std::move(below));
+  }
+  if (!claims.catch_all) return;
+  if (const auto owned = hosts_of_owner_.find(claims.key.ns); owned != hosts_of_owner_.end()) {
+    work.hosts.insert(owned->second.begin(), owned->second.end());
+  }
+}
+
+// --- phase two: host by host
+// ------------------------------------------------------------------------
+
+void Translator::find_last_resort(Work& work) {
+  if (options_.default_backend_service.empty()) return;
+  const auto address = parse_service_address(options_.default_backend_service);
+  TOYOU_ASSERT(address.has_value());  // checked with the command line
+  LastResort now{{"Flag", address->ns, address->service.name},
+                 {backends_.resolve(address->ns, address->service).upstream, 1}};
+  if (last_resort_ == now) return;
+  last_resort_ = std::move(now);
+  for (std::string& host : index_.hosts()) work.hosts.insert(std::move(host));
+  work.hosts.insert(kAnyHost);
+}
+
+// First everything that may go, then everything that comes: a key may pass from one host to
+// another.
+void Translator::resolve_hosts(Work& work) {
+  for (const std::string& host : work.hosts) withdraw(host, work);
+  for (const std::string& host : work.hosts) decide(host, work);
+  for (const std::string& upstream : work.unused) {
+    const auto count = referrers_.find(upstream);
+    if (count == referrers_.end() || count->second > 0) continue;
+    referrers_.erase(count);
+    translation_.snapshot.erase(upstream);
+  }
+}
+
+void Translator::withdraw(const std::string& host, Work& work) {
+  const auto found = answers_.find(host);
+  if (found == answers_.end()) return;
+  for (const auto& [key, route] : found->second.routes) {
+    for (const snapshot::Backend& backend : route.backends) {
+      if (backend.upstream.empty()) continue;
+      --referrers_.at(backend.upstream);
+      work.unused.insert(backend.upstream);
+    }
+    translation_.snapshot.erase(key);
+  }
+  for (const auto& [key, verdict] : found->second.verdicts) work.reports.insert(key);
+  if (const auto owned = hosts_of_owner_.find(found->second.owner_ns);
+      owned != hosts_of_owner_.end()) {
+    owned->second.erase(host);
+    if (owned->second.empty()) hosts_of_owner_.erase(owned);
+  }
+  answers_.erase(found);
+}
+
+void Translator::decide(const std::string& host, Work& work) {
+  HostQuestion question;
+  question.host = host;
+  question.claimants = index_.claimants(host);
+  if (question.claimants.empty() && !(host == kAnyHost && last_resort_)) return;
+  question.wildcard_owner = index_.wildcard_owner(host);
+  question.catch_all_of = [this](const std::string& ns) { return index_.catch_all_of(ns); };
+  question.last_resort = last_resort_ ? &*last_resort_ : nullptr;
+  question.anyone_may_enter = options_.host_ownership_shared;
+
+  HostAnswer answer = resolve_host(question);
+  for (const auto& [key, route] : answer.routes) {
+    for (const snapshot::Backend& backend : route.backends) {
+      if (backend.upstream.empty()) continue;
+      if (++referrers_[backend.upstream] == 1) {
+        translation_.snapshot.insert_or_assign(backend.upstream,
+                                               backends_.upstream(backend.upstream));
+      }
+    }
+    translation_.snapshot.insert_or_assign(key, route);
+  }
+  for (const auto& [key, verdict] : answer.verdicts) work.reports.insert(key);
+  if (!answer.owner_ns.empty()) hosts_of_owner_[answer.owner_ns].insert(host);
+  answers_.emplace(host, std::move(answer));
+}
+
+// --- the rest -----------------------------------------------------------------------------------
+
+// Endpoints differ, and nothing else: no route had to be looked at.
+void Translator::refresh_upstreams(const Work& work) {
+  for (const auto& [ns, service] : work.services) {
+    const std::string prefix = snapshot::upstream_key(ns, service, "");
+    for (auto at = referrers_.lower_bound(prefix);
+         at != referrers_.end() && at->first.starts_with(prefix); ++at) {
+      translation_.snapshot.insert_or_assign(at->first, backends_.upstream(at->first));
+    }
+  }
+}
+
+void Translator::write_reports(const Work& work) {
+  for (const ObjectKey& key : work.reports) {
+    const auto claims = claims_.find(key);
+    if (claims == claims_.end()) {
+      translation_.report.erase(key);
+      continue;
+    }
+    std::vector<const Verdict*> verdicts;
+    verdicts.reserve(claims->second.hosts.size());
+    for (const std::string& host : claims->second.hosts) {
+      verdicts.push_back(&answers_.at(host).verdicts.at(key));
+    }
+    translation_.report.insert_or_assign(key, report_of(claims->second, verdicts));
+  }
+}
+
+}  // namespace toyou::translate
