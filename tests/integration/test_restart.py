@@ -1,5 +1,6 @@
 """Either process may die at any moment: the other goes on, and it comes back to the same state."""
 import os
+import re
 import signal
 
 import pytest
@@ -77,14 +78,15 @@ def test_both_killed_again_and_again(pair):
 def test_toyou_local_never_hides_a_dead_child(launch, name):
     """It starts the child again, or ends with a status that is not 0 and says which one died."""
     toyou = launch()
-    first = toyou.child(name)
+    first, before = toyou.child(name), len(toyou.err)
     os.kill(first, signal.SIGKILL)
 
     def told():
         if toyou.process.poll() is not None:
             return True
-        pid = toyou.child(name)
-        return pid != first and toyou.get("/readyz").status == 200
+        again = [line for line in toyou.err[before:]
+                 if re.search("component=%s msg=\"?(started|ready)" % name.removeprefix("toyou-"), line)]
+        return again and toyou.child(name) != first and toyou.get("/readyz").status == 200
     eventually(told, seconds=10 * SLOW)
     if toyou.process.poll() is not None:
         assert toyou.wait() != 0

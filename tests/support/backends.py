@@ -34,6 +34,8 @@ class Peer:
         if request is None:
             raise EOFError
         if body:
+            if request.headers.get("Expect", "").lower() == "100-continue":
+                self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
             read_body(self.stream, request)
         self.backend.note(request)
         return request
