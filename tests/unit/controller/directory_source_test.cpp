@@ -288,7 +288,7 @@ TEST_F(DirectorySourceTest, ThePollSeesWhatInotifyDoesNot) {
 TEST_F(DirectorySourceTest, ADirectoryThatDisappearsKeepsItsObjects) {
   namespace fs = std::filesystem;
   directory.write("a.yaml", manifest("a", "one"));
-  start(10ms);
+  start(10ms, 5000ms);  // the new one is empty for a moment
   fs::rename(directory.path(), directory.path() + ".away");
   const auto seen = await([](const auto& s) { return s.problems.size() == 1; });
   EXPECT_EQ(seen.problems[0].file, directory.path());
