@@ -9,8 +9,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kMessageBytes = 32'768;  // bound of metav1.Condition
-
 constexpr std::array kOwnTypes = {
     translate::ConditionType::Accepted,   translate::ConditionType::PartiallyInvalid,
     translate::ConditionType::Conflicted, translate::ConditionType::ResolvedRefs,
@@ -51,15 +49,6 @@ std::string seconds_time(WallTime time) {
   return words + "Z";
 }
 
-// UTF-8 is not cut in the middle of a character.
-std::string bounded(std::string message) {
-  if (message.size() <= kMessageBytes) return message;
-  std::size_t end = kMessageBytes;
-  while (end > 0 && (static_cast<unsigned char>(message[end]) & 0xC0U) == 0x80U) --end;
-  message.resize(end);
-  return message;
-}
-
 json make_condition(const translate::Condition& wanted, const json* before, std::int64_t generation,
                     WallTime now) {
   const std::string status = wanted.status ? "True" : "False";
@@ -68,7 +57,7 @@ json make_condition(const translate::Condition& wanted, const json* before, std:
   return {{"type", translate::to_string(wanted.type)},
           {"status", status},
           {"reason", wanted.reason},
-          {"message", bounded(wanted.message)},
+          {"message", wanted.message},
           {"observedGeneration", generation},
           {"lastTransitionTime", since.empty() ? seconds_time(now) : since}};
 }

@@ -196,7 +196,8 @@ Watcher::Outcome Watcher::watch() {
   auto outcome = Outcome::Ended;
   std::string broken;
   const auto piece = [&](std::string_view bytes) {
-    if (!connected_.exchange(true)) healthy();
+    if (!connected_) healthy();  // before others see it connected
+    connected_ = true;
     const auto fed = decoder.feed(
         bytes, [&](WatchEvent event) { return accept_event(std::move(event), outcome); });
     if (!fed) broken = fed.error().message;

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -129,6 +130,8 @@ class FakeApiServer {
     while (true) {
       const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
       if (fd < 0) return;
+      const int on = 1;  // answers are written in pieces
+      ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
       const std::scoped_lock lock(mutex_);
       peers_.remove_if([](Peer& old) {
         if (!old.done) return false;
@@ -181,7 +184,9 @@ class FakeApiServer {
       auto name = head.substr(begin, head.find(':', begin) - begin);
       std::transform(name.begin(), name.end(), name.begin(),
                      [](unsigned char c) { return std::tolower(c); });
-      request.headers[name] = head.substr(begin + name.size() + 2, line - begin - name.size() - 2);
+      auto value = head.substr(begin + name.size() + 1, line - begin - name.size() - 1);
+      value.erase(0, value.find_first_not_of(' '));
+      request.headers[name] = value;
     }
     const auto length = request.headers.find("content-length");
     const std::size_t size = length == request.headers.end() ? 0 : std::stoul(length->second);
