@@ -74,6 +74,8 @@ asio::awaitable<Cause> Proxy::round_trip(Millis max_idle) {
   const Cause cause =
       co_await read_response_head(x_, connected_.connection->stream, wait_, response_);
   x_.outcome.upstream_time = std::chrono::duration_cast<Millis>(x_.worker.clock.steady() - began);
+  // Nobody asked for a switch of protocols: what would follow is no HTTP.
+  if (cause == Cause::None && response_.status == 101) co_return Cause::BackendProtocol;
   co_return cause;
 }
 

@@ -112,6 +112,7 @@ asio::awaitable<HeadScanner::State> ClientConnection::wait_for_head(error_code& 
       const HeadScanner::State state = scanner_.scan(stream_.input().view());
       if (state != HeadScanner::State::Incomplete) co_return state;
     }
+    if (stream_.input().full()) co_return HeadScanner::State::TooLarge;
     idle_ = stream_.input().empty();
     if (idle_ && worker_.draining) {
       ec = asio::error::operation_aborted;

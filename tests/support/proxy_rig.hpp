@@ -72,6 +72,8 @@ class Wire {
   }
   // The peer has closed in order, and nothing is left to read.
   bool ended() { return rest().empty() && end_ == End::Eof; }
+  // Closed or reset, and nothing left to read.
+  bool gone() { return rest().empty() && end_ != End::Timeout; }
   bool was_reset() {
     rest();
     return end_ == End::Reset;
@@ -250,8 +252,16 @@ class ProxyRig {
     return changed_.wait_for(lock, std::chrono::seconds(kPatience_s), [&] { return open_ == 0; });
   }
 
-  [[nodiscard]] std::uint64_t errors(Cause cause) const {
+  // Counted at the end of an exchange, right after its last byte: the worker is asked.
+  [[nodiscard]] std::uint64_t errors(Cause cause) {
+    on_worker([](WorkerContext&) {});
     return metrics.errors[static_cast<std::size_t>(cause)].value();
+  }
+
+  [[nodiscard]] std::int64_t active_streams() const {
+    std::int64_t sum = 0;
+    metrics.for_each_route([&](const metrics::RouteMetrics& of) { sum += of.sse_active.load(); });
+    return sum;
   }
 
   Listening backend;
