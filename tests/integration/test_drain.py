@@ -107,6 +107,6 @@ def test_ready_and_healthy(launch):
         toyou.folder.write("r.yaml", [*manifests.service("web", [(backend.address, backend.port)]),
                                       manifests.ingress("web", "web.test", "web")])
         eventually(lambda: fetch(toyou.http, host="web.test").status == 200)
-        metrics = toyou.metrics()
-        assert any(key.startswith("toyou_http_requests_total{") and 'code="200"' in key for key in metrics)
-        assert "toyou_snapshot_generation" in metrics
+        eventually(lambda: any(key.startswith("toyou_http_requests_total{") and 'code="200"' in key
+                               for key in toyou.metrics()))
+        assert toyou.metrics()["toyou_snapshot_generation"] >= 2

@@ -159,7 +159,7 @@ def test_a_route_that_asks_for_more_than_is_served_is_refused(served, field):
     served.folder.write("more.yaml", [manifests.websocket_route("more", "more.test", "web", **{field: UNSERVED[field]})])
     eventually(lambda: served.condition("WebSocketRoute", "more", "Accepted") in
                [("False", "Unsupported"), ("False", "Invalid")])
-    assert fetch(served.http, host="more.test").status == 503
+    eventually(lambda: fetch(served.http, host="more.test").status == 503)
     (item,) = [i for i in served.json("/api/v1/status") if i["name"] == "more"]
     accepted = next(c for c in item["conditions"] if c["type"] == "Accepted")
     assert field in accepted["message"], accepted

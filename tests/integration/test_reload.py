@@ -85,6 +85,8 @@ def test_a_semantic_no_op_publishes_nothing(launch):
         toyou.folder.write("r.yaml", "# a comment\n" + manifests.dump(objects))
         toyou.folder.write("other.yaml", routes(["other"], backend)[-1:])  # comes after the no-op
         eventually(lambda: fetch(toyou.http, host="other.reload.test").status == 200)
+        # loaded.json follows the first answer.
+        eventually(lambda: toyou.loaded()["generation"] > generation)
         assert toyou.loaded()["generation"] == generation + 1
 
 
