@@ -19,16 +19,10 @@ std::function<void()> after_all(std::size_t count, std::function<void()> done) {
   };
 }
 
-std::string route_name(const connections::RecordFacts& facts) {
-  if (!facts.route) return {};
-  const snapshot::Source& source = facts.route->source;
-  return source.kind + "/" + source.ns + "/" + source.name;
-}
-
 void log_closed(const connections::ClosedRecord& record) {
   log::access("websocket closed", {{"id", record.facts.id},
                                    {"client", record.facts.client},
-                                   {"route", route_name(record.facts)},
+                                   {"route", record.facts.route->name},
                                    {"endpoint", record.facts.endpoint},
                                    {"cause", to_string(record.end.cause)},
                                    {"side", to_string(record.end.side)},

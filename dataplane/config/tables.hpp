@@ -25,8 +25,10 @@ namespace toyou::config {
 // Per source object. Counters are atomics: touched at the open and close of a connection by every
 // worker, never per message.
 struct RouteState {
-  explicit RouteState(snapshot::Source s) : source(std::move(s)) {}
+  explicit RouteState(snapshot::Source s)
+      : source(std::move(s)), name(source.kind + "/" + source.ns + "/" + source.name) {}
   const snapshot::Source source;
+  const std::string name;  // "WebSocketRoute/default/chat": what log lines call it
   std::atomic<std::int64_t> live_websockets{0};
   mutable std::atomic<std::uint32_t> metrics_slot{UINT32_MAX};  // given by metrics on first use
 };

@@ -72,7 +72,7 @@ void note_opened(http::Exchange& x) {
       std::chrono::duration<double>(record.opened_steady - x.began).count());
   log::access("websocket opened", {{"id", record.id},
                                    {"client", record.client},
-                                   {"route", x.route->key},
+                                   {"route", x.route->state->name},
                                    {"endpoint", record.endpoint},
                                    {"host", record.host},
                                    {"path", record.path}});
@@ -89,8 +89,8 @@ Cause hand_over(http::Exchange& x, Handshake& handshake) {
   x.record.endpoint_state = handshake.connected.connection->endpoint;
   x.record.opened_at = x.worker.clock.wall();
   x.record.opened_steady = x.worker.clock.steady();
-  note_opened(x);
   handoff.connection = x.worker.connections.open(x.record, std::move(x.slot));
+  note_opened(x);  // a reader of the line finds the connection at the admin API
   x.worker.relay.adopt(std::move(handoff));
   x.outcome.handed_over = true;
   return Cause::None;

@@ -49,7 +49,7 @@ void note_exchange(const Exchange& x) {
                {"path", x.head.path},
                {"status", x.outcome.status},
                {"cause", to_string(x.outcome.cause)},
-               {"route", x.route ? std::string_view(x.route->key) : std::string_view()},
+               {"route", x.route ? std::string_view(x.route->state->name) : std::string_view()},
                {"endpoint", x.outcome.endpoint},
                {"duration_ms", std::chrono::duration_cast<Millis>(took).count()},
                {"upstream_ms", x.outcome.upstream_time.count()},

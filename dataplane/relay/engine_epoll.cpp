@@ -191,11 +191,8 @@ void EpollEngine::take_orders() {
       take_in(*handoff);
     } else if (DrainOrder* drain = std::get_if<DrainOrder>(&order)) {
       drain_end_ = turn_.now + std::max<Millis::rep>(drain->period.count(), 0);
-      drain_next_ = static_cast<double>(turn_.now);
-      if (open_.size() != 0) {
-        drain_next_ +=
-            static_cast<double>(drain->period.count()) / static_cast<double>(open_.size());
-      }
+      drain_next_ =
+          static_cast<double>(turn_.now);  // the first at once: one pair alone waits for nothing
       drain_ = std::move(*drain);
     } else {
       stopping_ = true;
@@ -285,7 +282,7 @@ void EpollEngine::step_drain() {
     node.pair.close(turn_, drain_->cause);
     after(node);
     const double left = std::max(static_cast<double>(drain_end_) - drain_next_, 0.0);
-    drain_next_ += left / static_cast<double>(std::max<std::size_t>(open_.size(), 1));
+    drain_next_ += left / static_cast<double>(open_.size() + 1);
   }
   if (open_.front() == nullptr && closing_.front() == nullptr && drain_->done) {
     std::exchange(drain_->done, nullptr)();
