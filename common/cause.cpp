@@ -55,6 +55,8 @@ const CauseInfo& info(Cause cause) {
   return row;
 }
 
-std::span<const CauseInfo> all_causes() { return kTable; }
+std::span<const CauseInfo> all_causes() {
+  return kTable;
+}
 
 }  // namespace toyou

@@ -53,16 +53,18 @@ inline constexpr std::size_t kCauseCount = static_cast<std::size_t>(Cause::Overl
 
 struct CauseInfo {
   Cause cause;
-  std::string_view word;        // log word and metric label
-  std::uint16_t http_status;    // answer before the 101; 0: none is sent
-  std::uint16_t client_code;    // close code that the client gets after the 101; 0: none
-  std::uint16_t backend_code;   // close code that the backend gets after the 101; 0: none
-  std::string_view sentence;    // `title` of the problem document; reason text of a close frame
+  std::string_view word;       // log word and metric label
+  std::uint16_t http_status;   // answer before the 101; 0: none is sent
+  std::uint16_t client_code;   // close code that the client gets after the 101; 0: none
+  std::uint16_t backend_code;  // close code that the backend gets after the 101; 0: none
+  std::string_view sentence;   // `title` of the problem document; reason text of a close frame
 };
 
 // Never fails: every Cause has a row.
 const CauseInfo& info(Cause cause);
 std::span<const CauseInfo> all_causes();
-inline std::string_view to_string(Cause cause) { return info(cause).word; }
+inline std::string_view to_string(Cause cause) {
+  return info(cause).word;
+}
 
 }  // namespace toyou

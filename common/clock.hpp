@@ -1,4 +1,5 @@
-// Time as a parameter: everything that decides by time takes a Clock, so that tests move it by hand.
+// Time as a parameter: everything that decides by time takes a Clock, so that tests move it by
+// hand.
 #pragma once
 
 #include <chrono>

@@ -11,8 +11,9 @@
 
 namespace toyou {
 
-Result<Millis> parse_duration(std::string_view text);        // >= 0, at most 10 years
-Result<std::uint64_t> parse_quantity(std::string_view text);  // bytes; suffix k M G Ki Mi Gi or none
-std::string format_duration(Millis duration);                 // shortest form: "1h", "1m30s", "250ms"
+Result<Millis> parse_duration(std::string_view text);  // >= 0, at most 10 years
+Result<std::uint64_t> parse_quantity(
+    std::string_view text);                    // bytes; suffix k M G Ki Mi Gi or none
+std::string format_duration(Millis duration);  // shortest form: "1h", "1m30s", "250ms"
 
 }  // namespace toyou

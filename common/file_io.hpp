@@ -26,8 +26,9 @@ Result<std::string> write_temporary(const std::string& path, std::string_view by
                                     mode_t mode = 0600);
 Result<void> rename_into_place(const std::string& temporary, const std::string& path);
 
-// Removes the temporary files that dead processes left in `directory`: those for the named files, or
-// all with an empty list. Only for files that nobody else is writing.
-void remove_temporaries(const std::string& directory, std::initializer_list<std::string_view> names);
+// Removes the temporary files that dead processes left in `directory`: those for the named files,
+// or all with an empty list. Only for files that nobody else is writing.
+void remove_temporaries(const std::string& directory,
+                        std::initializer_list<std::string_view> names);
 
 }  // namespace toyou

@@ -10,12 +10,13 @@ namespace toyou::limits {
 using namespace std::chrono_literals;
 
 // --- snapshot directory -----------------------------------------------------------------
-inline constexpr std::size_t kSnapshotObjectBytes = 1U << 20;   // one object; a Secret's own limit
+inline constexpr std::size_t kSnapshotObjectBytes = 1U << 20;    // one object; a Secret's own limit
 inline constexpr std::size_t kSnapshotManifestBytes = 1U << 20;  // 256 pages need 20 KiB
 inline constexpr std::size_t kSnapshotPageBytes = 8U << 20;      // 64,000 keys in one page
 inline constexpr std::size_t kSnapshotKeys = 1'000'000;
-inline constexpr std::size_t kSnapshotKeyBytes = 1024;  // four Kubernetes names of 253 and their '/'
-inline constexpr std::size_t kSnapshotProblems = 100;   // as many reasons are read; the rest is cut
+inline constexpr std::size_t kSnapshotKeyBytes =
+    1024;                                              // four Kubernetes names of 253 and their '/'
+inline constexpr std::size_t kSnapshotProblems = 100;  // as many reasons are read; the rest is cut
 inline constexpr int kJsonDepth = 64;  // nlohmann's dump() recurses; Kubernetes objects need 20
 
 // --- manifests of a directory source ------------------------------------------------------
@@ -24,13 +25,13 @@ inline constexpr std::size_t kYamlNodesPerFile = 2'000'000;  // some 100 bytes o
 inline constexpr std::size_t kYamlAliasNodes = 100'000;      // what aliases of one file expand to
 
 // --- routes -------------------------------------------------------------------------------
-inline constexpr std::size_t kHostBytes = 253;      // RFC 1035 section 2.3.4, without the dot
+inline constexpr std::size_t kHostBytes = 253;  // RFC 1035 section 2.3.4, without the dot
 inline constexpr std::size_t kHostHeaderBytes = 255;
 inline constexpr std::size_t kRoutePathBytes = 4096;
 inline constexpr std::size_t kBackendsPerRoute = 16;
 inline constexpr std::uint32_t kMaxWeight = 1'000'000;
 inline constexpr std::size_t kOriginsPerRoute = 256;
-inline constexpr std::size_t kOriginBytes = 300;  // scheme, host, port
+inline constexpr std::size_t kOriginBytes = 300;              // scheme, host, port
 inline constexpr std::size_t kEndpointsPerUpstream = 10'000;  // 60 bytes each: below one object
 inline constexpr std::chrono::milliseconds kMaxDuration = std::chrono::hours(24 * 365 * 10);
 
@@ -44,7 +45,7 @@ inline constexpr std::chrono::milliseconds kHeadTimeout = 10s;
 inline constexpr std::chrono::milliseconds kKeepAliveTimeout = 75s;  // between two requests
 
 // --- HTTP exchanges ---------------------------------------------------------------------------
-inline constexpr std::size_t kClientBufferBytes = 4U << 10;    // an idle client costs this; grows
+inline constexpr std::size_t kClientBufferBytes = 4U << 10;     // an idle client costs this; grows
 inline constexpr std::size_t kUpstreamBufferBytes = 16U << 10;  // grows to kResponseHeadBytes
 inline constexpr std::size_t kChunkLineBytes = 256;  // size and extensions; extensions are dropped
 inline constexpr int kInterimResponses = 16;         // 1xx before one final answer
@@ -62,8 +63,9 @@ inline constexpr std::size_t kConnectAttempts = 16;  // refused: at once on the 
 inline constexpr std::size_t kConnectTimeouts = 2;   // each takes the route's whole connect time
 
 // --- relay ----------------------------------------------------------------------------------
-inline constexpr std::size_t kRelayReadBytes = 64U << 10;  // one read per turn: fairness and copying
-inline constexpr std::size_t kEarlyBytes = 64U << 10;      // bytes read past the 101 or the request
+inline constexpr std::size_t kRelayReadBytes = 64U
+                                               << 10;  // one read per turn: fairness and copying
+inline constexpr std::size_t kEarlyBytes = 64U << 10;  // bytes read past the 101 or the request
 
 // --- controller -----------------------------------------------------------------------------
 inline constexpr std::chrono::milliseconds kPublishQuiet = 10ms;

@@ -15,7 +15,9 @@ class Redacted {
   [[nodiscard]] const std::string& reveal() const { return bytes_; }
   [[nodiscard]] bool empty() const { return bytes_.empty(); }
   bool operator==(const Redacted&) const = default;
-  friend std::ostream& operator<<(std::ostream& out, const Redacted&) { return out << "[redacted]"; }
+  friend std::ostream& operator<<(std::ostream& out, const Redacted&) {
+    return out << "[redacted]";
+  }
 
  private:
   std::string bytes_;

@@ -7,25 +7,38 @@ namespace toyou {
 
 std::string_view to_string(Side side) {
   switch (side) {
-    case Side::Client: return "client";
-    case Side::Proxy: return "proxy";
-    case Side::Backend: return "backend";
+    case Side::Client:
+      return "client";
+    case Side::Proxy:
+      return "proxy";
+    case Side::Backend:
+      return "backend";
   }
   return "proxy";
 }
 
 std::string_view to_string(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::Invalid: return "invalid";
-    case ErrorKind::Unsupported: return "unsupported";
-    case ErrorKind::NotFound: return "not found";
-    case ErrorKind::Io: return "i/o";
-    case ErrorKind::Timeout: return "timeout";
-    case ErrorKind::Refused: return "refused";
-    case ErrorKind::Protocol: return "protocol";
-    case ErrorKind::Closed: return "closed";
-    case ErrorKind::Overload: return "overload";
-    case ErrorKind::Cancelled: return "cancelled";
+    case ErrorKind::Invalid:
+      return "invalid";
+    case ErrorKind::Unsupported:
+      return "unsupported";
+    case ErrorKind::NotFound:
+      return "not found";
+    case ErrorKind::Io:
+      return "i/o";
+    case ErrorKind::Timeout:
+      return "timeout";
+    case ErrorKind::Refused:
+      return "refused";
+    case ErrorKind::Protocol:
+      return "protocol";
+    case ErrorKind::Closed:
+      return "closed";
+    case ErrorKind::Overload:
+      return "overload";
+    case ErrorKind::Cancelled:
+      return "cancelled";
   }
   return "invalid";
 }

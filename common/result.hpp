@@ -17,13 +17,13 @@ enum class ErrorKind : std::uint8_t {
   Invalid,      // input that breaks a rule; `message` names the field
   Unsupported,  // valid, but not something this release can honour
   NotFound,
-  Io,           // a system call failed; `message` carries strerror
+  Io,  // a system call failed; `message` carries strerror
   Timeout,
-  Refused,      // connection refused or unreachable
-  Protocol,     // the peer broke its protocol
-  Closed,       // the peer closed at a point where it may
-  Overload,     // out of memory, descriptors, or over a bound
-  Cancelled,    // we are stopping
+  Refused,    // connection refused or unreachable
+  Protocol,   // the peer broke its protocol
+  Closed,     // the peer closed at a point where it may
+  Overload,   // out of memory, descriptors, or over a bound
+  Cancelled,  // we are stopping
 };
 
 struct [[nodiscard]] Error {

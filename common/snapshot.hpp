@@ -57,9 +57,9 @@ struct Source {
 };
 
 struct Backend {
-  std::string upstream;         // key of an Upstream in the same snapshot; empty: unresolved,
-                                // its share of the requests is answered 503
-  std::uint32_t weight = 1;     // 0..1,000,000; share = weight / sum
+  std::string upstream;      // key of an Upstream in the same snapshot; empty: unresolved,
+                             // its share of the requests is answered 503
+  std::uint32_t weight = 1;  // 0..1,000,000; share = weight / sum
   auto operator<=>(const Backend&) const = default;
 };
 
@@ -92,8 +92,8 @@ struct Timeouts {
 
 struct Route {
   Source source;
-  std::string host;   // lower case; "a.example.com" | "*.example.com" | "*" (any host)
-  std::string path;   // normalised (P2, P5); begins with '/'
+  std::string host;  // lower case; "a.example.com" | "*.example.com" | "*" (any host)
+  std::string path;  // normalised (P2, P5); begins with '/'
   PathType path_type = PathType::Prefix;
   Protocols protocols;
   Action action = Action::Proxy;

@@ -1,5 +1,5 @@
-// Where conditions and addresses go: the API server (kubernetes), or nowhere (directory: they are in
-// status.json only).
+// Where conditions and addresses go: the API server (kubernetes), or nowhere (directory: they are
+// in status.json only).
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@ namespace toyou::publish {
 
 // What is to be true of the status of all our objects, as of one generation.
 struct StatusUpdate {
-  translate::Report report;        // with Programmed added
-  std::uint64_t generation = 0;    // of the snapshot
+  translate::Report report;      // with Programmed added
+  std::uint64_t generation = 0;  // of the snapshot
 };
 
 class StatusSink {
