@@ -144,9 +144,13 @@ void Supervisor::take_line(const std::string& line) {
 void Supervisor::ended(Child& child, int wait_status) {
   child.process.reset();
   const std::string how = describe_end(wait_status);
-  const bool clean = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
   if (stopping_) {
-    if (clean) return;
+    // One that has just been started may die of our SIGTERM before it handles it: as clean as exit
+    // 0.
+    const bool exited = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
+    const bool asked = WIFSIGNALED(wait_status) &&
+                       (WTERMSIG(wait_status) == SIGTERM || WTERMSIG(wait_status) == SIGINT);
+    if (exited || asked) return;
     status_ = kFailed;
     log::warning(child.program.name + " " + how);
     return;
