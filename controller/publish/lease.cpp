@@ -8,7 +8,6 @@ namespace toyou::publish {
 namespace {
 
 using nlohmann::json;
-using source::ApiRequest;
 using source::Method;
 
 constexpr int kNotFound = 404;

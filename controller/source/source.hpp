@@ -37,7 +37,8 @@ class Sink {
   // The same for an object that was read from a file: should it not decode, the problem is reported
   // with the line of the field.
   virtual void upsert_from_file(nlohmann::json object, TextPosition position) {
-    upsert(std::move(object), position.file + ":" + std::to_string(position.line));
+    const std::string line = std::to_string(position.line);
+    upsert(std::move(object), std::move(position.file) + ":" + line);
   }
   virtual void remove(resources::ObjectKey key) = 0;
   // Everything that existed at the start has been reported. Called once.
