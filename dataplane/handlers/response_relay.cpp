@@ -42,7 +42,7 @@ asio::awaitable<Cause> relay_body(http::Exchange& x, http::Stream& upstream,
     const bool last = decoder.done();
     http::Buffers buffers;
     if (!head_sent) buffers.add(x.buffer);
-    encoder.encode(buffers, pieces, last);
+    encoder.encode(buffers, pieces, last, decoder.trailers());
     const error_code ec = co_await x.client.write(x.guard, limits::kSendTimeout, buffers);
     if (ec) co_return Cause::ClientGone;
     head_sent = true;
@@ -66,7 +66,7 @@ asio::awaitable<Cause> relay_response(http::Exchange& x, http::Stream& upstream,
   http::append_response_head(x.buffer, head, framing, connection_option(x));
   x.outcome.status = head.status;
   x.outcome.response_begun = true;
-  http::BodyDecoder decoder(head.framing);
+  http::BodyDecoder decoder(head.framing, http::BodyDecoder::Trailers::Keep);
   http::BodyEncoder encoder(framing.kind == Framing::Kind::Chunked);
   const Cause cause = co_await relay_body(x, upstream, decoder, encoder);
   if (cause != Cause::None) cut(x, framing);

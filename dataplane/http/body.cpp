@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "common/limits.hpp"
+#include "dataplane/http/fields.hpp"
 
 namespace toyou::http {
 namespace {
@@ -43,7 +44,27 @@ BodyDecoder::Step nothing() {
 
 }  // namespace
 
-BodyDecoder::BodyDecoder(Framing framing) : state_(State::Done), remaining_(framing.length) {
+bool may_be_trailer(std::string_view name) {
+  const std::string_view prefixes[] = {"content-",        "if-",  "proxy-", "x-forwarded-",
+                                       "access-control-", "sec-", "www-",   "x-real-"};
+  for (const std::string_view prefix : prefixes) {
+    if (equal_ignoring_case(name.substr(0, prefix.size()), prefix)) return false;
+  }
+  const std::string_view names[] = {"age",          "authorization", "cache-control",
+                                    "connection",   "cookie",        "date",
+                                    "expect",       "expires",       "forwarded",
+                                    "host",         "keep-alive",    "location",
+                                    "max-forwards", "pragma",        "range",
+                                    "retry-after",  "set-cookie",    "strict-transport-security",
+                                    "te",           "trailer",       "transfer-encoding",
+                                    "upgrade",      "vary",          "warning"};
+  return std::none_of(std::begin(names), std::end(names), [name](std::string_view forbidden) {
+    return equal_ignoring_case(name, forbidden);
+  });
+}
+
+BodyDecoder::BodyDecoder(Framing framing, Trailers trailers)
+    : state_(State::Done), remaining_(framing.length), keep_(trailers) {
   switch (framing.kind) {
     case Framing::Kind::None:
       break;
@@ -72,7 +93,7 @@ BodyDecoder::Step BodyDecoder::next(std::string_view input) {
       return counted(input, State::ChunkEnd);
     case State::ChunkEnd:
       return chunk_end(input);
-    case State::Trailers:
+    case State::TrailerSection:
       return trailer_line(input);
     case State::Done:
     case State::Failed:
@@ -114,7 +135,7 @@ BodyDecoder::Step BodyDecoder::chunk_line(std::string_view input) {
   const std::string_view extension = line.substr(digits);
   if (!extension.empty() && (extension.front() != ';' || !is_plain(extension))) return fail();
   std::from_chars(line.data(), line.data() + digits, remaining_, 16);
-  state_ = remaining_ == 0 ? State::Trailers : State::ChunkData;
+  state_ = remaining_ == 0 ? State::TrailerSection : State::ChunkData;
   return {end + 1, {}};
 }
 
@@ -137,6 +158,8 @@ BodyDecoder::Step BodyDecoder::trailer_line(std::string_view input) {
     state_ = State::Done;
   } else if (!is_field_line(line)) {
     return fail();
+  } else if (keep_ == Trailers::Keep && may_be_trailer(line.substr(0, line.find(':')))) {
+    trailers_.append(line).append("\r\n");
   }
   return {end + 1, {}};
 }
@@ -155,7 +178,7 @@ Pieces gather(BodyDecoder& decoder, std::string_view input) {
   return pieces;
 }
 
-void BodyEncoder::encode(Buffers& out, const Pieces& pieces, bool last) {
+void BodyEncoder::encode(Buffers& out, const Pieces& pieces, bool last, std::string_view trailers) {
   if (chunked_ && pieces.bytes > 0) {
     char* const begin = size_line_.data();
     char* end = std::to_chars(begin, begin + size_line_.size() - 2, pieces.bytes, 16).ptr;
@@ -165,8 +188,17 @@ void BodyEncoder::encode(Buffers& out, const Pieces& pieces, bool last) {
   }
   for (std::size_t i = 0; i < pieces.count; ++i) out.add(pieces.data[i]);
   if (!chunked_) return;
-  if (pieces.bytes > 0) out.add(last ? "\r\n0\r\n\r\n"sv : "\r\n"sv);
-  if (pieces.bytes == 0 && last) out.add("0\r\n\r\n"sv);
+  if (!last) {
+    if (pieces.bytes > 0) out.add("\r\n");
+    return;
+  }
+  if (trailers.empty()) {
+    out.add(pieces.bytes > 0 ? "\r\n0\r\n\r\n"sv : "0\r\n\r\n"sv);
+    return;
+  }
+  out.add(pieces.bytes > 0 ? "\r\n0\r\n"sv : "0\r\n"sv);
+  out.add(trailers);
+  out.add("\r\n");
 }
 
 }  // namespace toyou::http

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "dataplane/http/stream.hpp"
@@ -19,10 +20,14 @@ struct Framing {
 };
 
 // Strict: a chunk line is hexadecimal digits, an extension that is dropped, CRLF; bounded in size.
-// Trailers are checked, bounded and dropped: nothing of them is ever merged into a head.
+// Trailers are checked and bounded; nothing of them is ever merged into a head.
 class BodyDecoder {
  public:
-  explicit BodyDecoder(Framing framing);
+  enum class Trailers : std::uint8_t {
+    Drop,  // a client's: a backend that merges them into its head must not be reached that way
+    Keep,  // a backend's: for a client that gets chunks
+  };
+  explicit BodyDecoder(Framing framing, Trailers trailers = Trailers::Drop);
 
   struct Step {
     std::size_t consumed = 0;  // 0: more input is needed, or the body has ended or failed
@@ -32,6 +37,8 @@ class BodyDecoder {
 
   [[nodiscard]] bool done() const { return state_ == State::Done; }
   [[nodiscard]] bool failed() const { return state_ == State::Failed; }
+  // Complete lines of the trailer section that may be passed on; whole once the body is done().
+  [[nodiscard]] std::string_view trailers() const { return trailers_; }
   // The sender has closed: the end of a body of Kind::UntilClose, an error in the others.
   void end_of_input();
 
@@ -42,7 +49,7 @@ class BodyDecoder {
     ChunkLine,  // size and extensions
     ChunkData,  // remaining_ bytes of a chunk
     ChunkEnd,   // the CRLF behind a chunk
-    Trailers,
+    TrailerSection,
     Done,
     Failed,
   };
@@ -55,7 +62,13 @@ class BodyDecoder {
   State state_;
   std::uint64_t remaining_ = 0;
   std::size_t trailer_bytes_ = 0;
+  Trailers keep_;
+  std::string trailers_;
 };
+
+// Whether a field may stand in a trailer section that is passed on: none that says where a message
+// ends, who speaks, or how it is to be handled (RFC 9110 section 6.5.1).
+[[nodiscard]] bool may_be_trailer(std::string_view name);
 
 // Payload found in one pass over the input: as many pieces as one write takes.
 struct Pieces {
@@ -71,7 +84,8 @@ Pieces gather(BodyDecoder& decoder, std::string_view input);
 class BodyEncoder {
  public:
   explicit BodyEncoder(bool chunked) : chunked_(chunked) {}
-  void encode(Buffers& out, const Pieces& pieces, bool last);
+  // `trailers`: complete lines behind the last chunk; must live as long as `out`.
+  void encode(Buffers& out, const Pieces& pieces, bool last, std::string_view trailers = {});
 
  private:
   bool chunked_;

@@ -19,7 +19,7 @@ bool always_hop_by_hop(const Field& field) {
     case FieldId::keep_alive:
     case FieldId::proxy_connection:
     case FieldId::te:
-    case FieldId::trailer:  // trailers are dropped: see BodyDecoder
+    case FieldId::trailer:  // a promise of the framing, which is ours: see append_response_head
     case FieldId::transfer_encoding:
     case FieldId::upgrade:
     case FieldId::http2_settings:

@@ -63,6 +63,13 @@ void append_end_to_end(std::string& out, const Fields& fields) {
   }
 }
 
+// A backend's trailers are passed on in chunks, so is what it announced of them.
+void append_trailer_names(std::string& out, const Fields& fields) {
+  for (const Field& field : fields) {
+    if (field.id == FieldId::trailer) append_field(out, field.name, field.value);
+  }
+}
+
 }  // namespace
 
 void append_request_head(std::string& out, const RequestHead& head, const Forwarded& forwarded,
@@ -102,6 +109,7 @@ void append_response_head(std::string& out, const ResponseHead& head, Framing fr
     framing = {Framing::Kind::Length, *head.content_length};
   }
   append_framing(out, framing);
+  if (framing.kind == Framing::Kind::Chunked) append_trailer_names(out, head.fields);
   switch (option) {
     case ConnectionOption::Silent:
       break;

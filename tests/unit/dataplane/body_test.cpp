@@ -60,8 +60,8 @@ TEST(BodyDecoder, FindsThePayloadAtEverySplit) {
       {"hex of either case", chunked, "a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n",
        "01234567890123456789", "", End::Done},
       {"extensions", chunked, "5;a=b;c=\"d\"\r\nhello\r\n0;x\r\n\r\n", "hello", "", End::Done},
-      {"trailers are dropped", chunked, "1\r\na\r\n0\r\nHost: b\r\nX: y\r\n\r\nnext", "a", "next",
-       End::Done},
+      {"trailers are no payload", chunked, "1\r\na\r\n0\r\nHost: b\r\nX: y\r\n\r\nnext", "a",
+       "next", End::Done},
       {"leading zeros", chunked, "0005\r\nhello\r\n000\r\n\r\n", "hello", "", End::Done},
       {"unfinished", chunked, "5\r\nhello\r\n0\r\n", "hello", "", End::More},
   };
@@ -72,6 +72,26 @@ TEST(BodyDecoder, FindsThePayloadAtEverySplit) {
       EXPECT_EQ(out.end, c.end) << c.what << " at " << split;
       if (c.end == End::Done) EXPECT_EQ(out.rest, c.rest) << c.what << " at " << split;
     }
+  }
+}
+
+TEST(BodyDecoder, KeepsTheTrailersThatMayBePassedOnAtEverySplit) {
+  const std::string input =
+      "1\r\na\r\n0\r\nX-Sum: 1\r\nHost: b\r\nContent-Length: 9\r\nSet-Cookie: a=b\r\n"
+      "Grpc-Status: 0\r\nX-Forwarded-For: c\r\n\r\n";
+  for (std::size_t split = 0; split <= input.size(); ++split) {
+    BodyDecoder keeping({Kind::Chunked, 0}, BodyDecoder::Trailers::Keep);
+    BodyDecoder dropping({Kind::Chunked, 0});
+    for (BodyDecoder* decoder : {&keeping, &dropping}) {
+      std::string pending;
+      for (const std::string& part : {input.substr(0, split), input.substr(split)}) {
+        pending += part;
+        pending.erase(0, gather(*decoder, pending).consumed);
+      }
+      EXPECT_TRUE(decoder->done()) << split;
+    }
+    EXPECT_EQ(keeping.trailers(), "X-Sum: 1\r\nGrpc-Status: 0\r\n") << split;
+    EXPECT_EQ(dropping.trailers(), "") << split;
   }
 }
 
