@@ -333,7 +333,10 @@ Result<ApiResponse> ApiClient::send(const ApiRequest& request, Cancellation& can
     if (!message) return tl::unexpected(message.error());
     if (!request.body.is_null()) {
       using Handler = nlohmann::json::error_handler_t;
-      message->set_body(request.body.dump(-1, ' ', false, Handler::replace), request.content_type);
+      const auto text = request.body.dump(-1, ' ', false, Handler::replace);
+      // As bytes: cpprestsdk's way with strings calls through a pointer of the wrong type.
+      message->set_body(std::vector<unsigned char>(text.begin(), text.end()));
+      message->headers().set_content_type(request.content_type);
     }
     const auto response = clients->request->request(*message, scope.token()).get();
     return Impl::read_answer(response, scope);

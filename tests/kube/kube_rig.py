@@ -73,6 +73,10 @@ class Controller(Server):
     def watch_count(self, what, kind):
         return self.metrics()['toyou_controller_watch_%s{kind="%s"}' % (what, kind)]
 
+    def relists(self):
+        """Whole lists so far, over all kinds."""
+        return sum(value for name, value in self.metrics().items() if "watch_relists_total{" in name)
+
     @property
     def leads(self):
         return self.metrics()["toyou_controller_leader"] == 1

@@ -1,6 +1,8 @@
 """The CustomResourceDefinition as the API server understands it."""
 import copy
+import glob
 import os
+import re
 
 import pytest
 import yaml
@@ -110,6 +112,29 @@ def test_the_whole_schema_is_accepted(cluster):
     assert status == 201, message
     for name, value in WHOLE.items():
         assert route["spec"][name] == value or name == "backends", name
+
+
+def documented():
+    """Routes and Ingresses of the documents and examples: (where, object)."""
+    for name in ("docs/websocketroute.md", "docs/ingress.md", "README.md"):
+        with open(os.path.join(TOP, name), encoding="utf-8") as file:
+            blocks = re.findall(r"^```yaml\n(apiVersion:.*?)^```", file.read(), re.M | re.S)
+        for block in blocks:
+            yield from ((name, found) for found in yaml.safe_load_all(block))
+    for path in glob.glob(os.path.join(TOP, "examples", "**", "*.yaml"), recursive=True):
+        with open(path, encoding="utf-8") as file:
+            yield from ((path, found) for found in yaml.safe_load_all(file))
+
+
+def test_documents_and_examples_are_valid(cluster):
+    folders = {"WebSocketRoute": PATH, "Ingress": "/apis/networking.k8s.io/v1/namespaces/default/ingresses"}
+    seen = set()
+    for where, found in documented():
+        if found and found.get("kind") in folders:
+            status, answer = cluster.api("POST", folders[found["kind"]] + "?dryRun=All&fieldValidation=Strict", found)
+            assert status == 201, (where, answer["message"])
+            seen.add((os.path.basename(where), found["kind"]))
+    assert {("websocketroute.md", "WebSocketRoute"), ("websocketroute.md", "Ingress")} <= seen
 
 
 SERVICE = {"name": "a", "port": 80}
