@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "controller/publish/lease.hpp"
+#include "controller/source/bounded_text.hpp"
 
 namespace toyou::publish {
 namespace {
@@ -33,14 +34,6 @@ Worth worth(ConditionType type, bool status, const std::string& reason) {
       break;
   }
   return status ? Worth::Warning : Worth::Nothing;
-}
-
-std::string bounded(std::string text, std::size_t limit) {
-  if (text.size() <= limit) return text;
-  std::size_t end = limit;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
-  text.resize(end);
-  return text;
 }
 
 std::string text(const json& object, const char* name) {
@@ -108,19 +101,19 @@ EventRequest event_request(const Event& event, const source::Observed& about,
                     {"apiVersion", about.api_version},
                     {"uid", about.uid}};
   if (!object.ns.empty()) regarding["namespace"] = object.ns;
-  json body = {
-      {"apiVersion", "events.k8s.io/v1"},
-      {"kind", "Event"},
-      {"metadata",
-       {{"name", bounded(object.name, kNameBytes - suffix.size()) + suffix}, {"namespace", ns}}},
-      {"eventTime", micro_time(now)},
-      {"type", event.warning ? "Warning" : "Normal"},
-      {"reason", event.reason},
-      {"action", "Translate"},
-      {"note", bounded(event.message, kNoteBytes)},
-      {"regarding", std::move(regarding)},
-      {"reportingController", controller},
-      {"reportingInstance", bounded(instance, kInstanceBytes)}};
+  json body = {{"apiVersion", "events.k8s.io/v1"},
+               {"kind", "Event"},
+               {"metadata",
+                {{"name", source::bounded_text(object.name, kNameBytes - suffix.size()) + suffix},
+                 {"namespace", ns}}},
+               {"eventTime", micro_time(now)},
+               {"type", event.warning ? "Warning" : "Normal"},
+               {"reason", event.reason},
+               {"action", "Translate"},
+               {"note", source::bounded_text(event.message, kNoteBytes)},
+               {"regarding", std::move(regarding)},
+               {"reportingController", controller},
+               {"reportingInstance", source::bounded_text(instance, kInstanceBytes)}};
   return {.path = "/apis/events.k8s.io/v1/namespaces/" + ns + "/events", .body = std::move(body)};
 }
 

@@ -20,6 +20,7 @@
 #include <boost/asio/ssl.hpp>
 
 #include "common/log.hpp"
+#include "controller/source/bounded_text.hpp"
 #include "controller/source/watch_decoder.hpp"
 
 namespace toyou::source {
@@ -30,7 +31,8 @@ using HttpClient = http::client::http_client;
 using Bytes = concurrency::streams::streambuf<std::uint8_t>;
 
 constexpr std::size_t kPieceBytes = 64U << 10;
-constexpr std::size_t kPoolThreads = 3;  // they only move bytes; nothing blocks on them
+constexpr std::size_t kWordsBytes = 512;  // of an answer, in logs and status.json
+constexpr std::size_t kPoolThreads = 3;   // they only move bytes; nothing blocks on them
 
 // Tells whether a file may have been replaced; a Secret's mount changes inode and time.
 struct FileStamp {
@@ -380,8 +382,7 @@ std::string describe(const ApiResponse& response) {
     if (found == response.body.end() || !found->is_string()) continue;
     words += (std::string_view(name) == "reason" ? " " : ": ") + found->get<std::string>();
   }
-  if (words.size() > 512) words.resize(512);
-  return words;
+  return bounded_text(std::move(words), kWordsBytes);
 }
 
 std::string query_escape(std::string_view text) {

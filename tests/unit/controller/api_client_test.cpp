@@ -163,6 +163,15 @@ TEST(ApiClient, CancellationEndsAWaitAndAWatchAtOnceAndForGood) {
   }
 }
 
+TEST(Describe, IsShortAndStaysUtf8) {
+  std::string message(500, 'x');
+  for (int i = 0; i < 10; ++i) message += "\u00e4";
+  const auto words = describe({.status = 500, .body = {{"message", message}}});
+  EXPECT_LE(words.size(), 512U);
+  EXPECT_GT(words.size(), 505U);
+  EXPECT_NO_THROW(static_cast<void>(json(words).dump()));
+}
+
 TEST(QueryEscape, LeavesUnreservedBytesOnly) {
   EXPECT_EQ(query_escape("aZ0-._~"), "aZ0-._~");
   EXPECT_EQ(query_escape("a/b =\xff"), "a%2Fb%20%3D%FF");
