@@ -5,6 +5,7 @@
 """
 import itertools
 import os
+import signal
 
 import pytest
 
@@ -14,6 +15,9 @@ from support.toyou import BIN, Separate, Toyou
 from support.wait import eventually
 from support.websocket import WebSocket
 from support.wire import Connection, fetch
+
+# Started in the background of a shell, we ignore SIGINT, and so would every program that we start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_sessionstart(session):
