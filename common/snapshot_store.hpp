@@ -41,10 +41,19 @@ struct LoadReport {
   std::vector<Problem> errors;
 };
 
+// One object that a publish added, altered or removed.
+struct ObjectChange {
+  std::string key;
+  std::string before;  // sha256 of the object; empty: there was none
+  std::string after;   // empty: there is none
+};
+
 struct Published {
   bool changed = false;  // false: semantically equal to what was there, nothing was written
   std::uint64_t generation = 0;
-  std::string manifest;  // sha256 of the manifest's bytes
+  std::string manifest;               // sha256 of the manifest's bytes
+  std::vector<ObjectChange> objects;  // sorted by key
+  std::size_t compared = 0;           // objects that were looked at to find these
 };
 
 // Called before each step of a publish with its name ("write objects/…", "rename manifest.json").
@@ -69,6 +78,11 @@ class Writer {
   // an error and writes nothing. After an error the same publish may be tried again.
   Result<Published> publish(const Snapshot& snapshot);
 
+  // The same, at the cost of the change: no key but those in `touched` differs from the snapshot
+  // that the last publish was given. The whole is compared nevertheless where that is not known to
+  // be on disk: at the first publish, and after one that failed.
+  Result<Published> publish(const Snapshot& snapshot, const std::set<std::string>& touched);
+
   // Removes objects and pages that neither the current manifest nor good.json names, once
   // loaded.json confirms the current manifest; before that, nothing. Returns how many went.
   Result<std::size_t> collect_garbage();
@@ -85,22 +99,30 @@ class Writer {
   void remove_leftovers() const;
   void adopt_base();
   void find_strays();
+  void compare(const std::string& key, const Object* object, Change& change) const;
   [[nodiscard]] Change difference(const Snapshot& snapshot) const;
+  [[nodiscard]] Change difference(const Snapshot& snapshot,
+                                  const std::set<std::string>& touched) const;
+  [[nodiscard]] const std::string& hash_of(const std::string& key) const;
+  [[nodiscard]] std::size_t keys_after(const Change& change) const;
+  Result<Published> publish(Change change);
+  Result<void> write(const Change& change);
   [[nodiscard]] Result<void> check(const Change& change) const;
   Page& touch(Pages& touched, const std::string& key) const;
   Result<void> write_file(const std::string& name, const std::string& bytes);
   Result<void> write_objects(const Change& change, Pages& touched);
   Result<void> write_pages(Pages& touched);
-  void commit(Change change, Pages touched, std::string manifest);
+  void commit(const Change& change, Pages touched, std::string manifest);
   [[nodiscard]] Result<std::set<std::string>> files_of_good() const;
 
   std::string directory_;
   StepHook hook_;
   std::uint64_t generation_ = 0;
-  std::string manifest_;           // bytes of the manifest on disk; empty: none of ours
-  Pages pages_;                    // of that manifest
-  Snapshot snapshot_;              // of that manifest
-  Relations relations_;            // of that snapshot
+  std::string manifest_;  // bytes of the manifest on disk; empty: none of ours
+  Pages pages_;           // of that manifest: all that is kept of its objects is their hash
+  std::size_t keys_ = 0;  // in those pages
+  Relations relations_;   // of that snapshot
+  bool in_step_ = false;  // the last publish succeeded: its snapshot is the one on disk
   std::set<std::string> garbage_;  // "objects/…", "index/…": on disk, not named by the manifest
 };
 

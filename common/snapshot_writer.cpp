@@ -44,7 +44,8 @@ struct Writer::Change {
   Snapshot changed;
   std::set<std::string> removed;
   std::map<std::string, std::string> encoded;  // key -> bytes of the changed objects
-  [[nodiscard]] bool empty() const { return changed.empty() && removed.empty(); }
+  std::vector<ObjectChange> objects;           // both, by key
+  std::size_t compared = 0;
 };
 
 Writer::Writer(std::string directory, StepHook hook)
@@ -91,7 +92,7 @@ void Writer::adopt_base() {
   for (const auto& [name, page] : update->pages) keys += page.entries.size();
   if (keys != update->changed.size()) return;  // kinds that only a newer release knows
   relations_.apply(update->changed, {});
-  snapshot_ = std::move(update->changed);
+  keys_ = keys;
   pages_ = std::move(update->pages);
   manifest_ = std::move(update->manifest_bytes);
 }
@@ -112,19 +113,49 @@ void Writer::find_strays() {
   }
 }
 
-Writer::Change Writer::difference(const Snapshot& snapshot) const {
-  Change change;
-  auto old = snapshot_.begin();
-  for (const auto& [key, object] : snapshot) {
-    while (old != snapshot_.end() && old->first < key) change.removed.insert((old++)->first);
-    const bool known = old != snapshot_.end() && old->first == key;
-    if (!known || old->second != object) {
-      change.changed.emplace(key, object);
-      change.encoded.emplace(key, encode(object));
-    }
-    if (known) ++old;
+// Empty: the manifest on disk does not name it.
+const std::string& Writer::hash_of(const std::string& key) const {
+  static const std::string kNone;
+  const auto page = pages_.find(page_of(key));
+  if (page == pages_.end()) return kNone;
+  const auto entry = page->second.entries.find(key);
+  return entry == page->second.entries.end() ? kNone : entry->second;
+}
+
+// Equal objects have equal bytes, so hashes are compared and no object is kept.
+void Writer::compare(const std::string& key, const Object* object, Change& change) const {
+  ++change.compared;
+  const std::string& before = hash_of(key);
+  if (object == nullptr) {
+    if (before.empty()) return;
+    change.removed.insert(key);
+    change.objects.push_back({key, before, ""});
+    return;
   }
-  for (; old != snapshot_.end(); ++old) change.removed.insert(old->first);
+  std::string bytes = encode(*object);
+  std::string after = sha256_hex(bytes);
+  if (after == before) return;
+  change.changed.emplace(key, *object);
+  change.encoded.emplace(key, std::move(bytes));
+  change.objects.push_back({key, before, std::move(after)});
+}
+
+Writer::Change Writer::difference(const Snapshot& snapshot) const {
+  std::set<std::string> keys;
+  for (const auto& [key, object] : snapshot) keys.insert(keys.end(), key);
+  for (const auto& [name, page] : pages_) {
+    for (const auto& [key, sha256] : page.entries) keys.insert(key);
+  }
+  return difference(snapshot, keys);
+}
+
+Writer::Change Writer::difference(const Snapshot& snapshot,
+                                  const std::set<std::string>& touched) const {
+  Change change;
+  for (const std::string& key : touched) {
+    const auto object = snapshot.find(key);
+    compare(key, object == snapshot.end() ? nullptr : &object->second, change);
+  }
   return change;
 }
 
@@ -138,7 +169,7 @@ Result<void> Writer::check(const Change& change) const {
       problems.push_back({key, "", "the object is over 1 MiB"});
     }
   }
-  if (snapshot_.size() + change.changed.size() > limits::kSnapshotKeys + change.removed.size()) {
+  if (keys_after(change) > limits::kSnapshotKeys) {
     problems.push_back({"", "", "the snapshot holds more than 1000000 objects"});
   }
   if (problems.empty()) return {};
@@ -164,13 +195,17 @@ Page& Writer::touch(Pages& touched, const std::string& key) const {
 }
 
 Result<void> Writer::write_objects(const Change& change, Pages& touched) {
-  for (const auto& [key, bytes] : change.encoded) {
-    const std::string sha256 = sha256_hex(bytes);
-    garbage_.insert(object_file(sha256));  // until a manifest names it
-    if (auto written = write_file(object_file(sha256), bytes); !written) return written;
-    touch(touched, key).entries[key] = sha256;
+  for (const auto& [key, before, after] : change.objects) {
+    Page& page = touch(touched, key);
+    if (after.empty()) {
+      page.entries.erase(key);
+      continue;
+    }
+    const std::string file = object_file(after);
+    garbage_.insert(file);  // until a manifest names it
+    if (auto written = write_file(file, change.encoded.at(key)); !written) return written;
+    page.entries[key] = after;
   }
-  for (const std::string& key : change.removed) touch(touched, key).entries.erase(key);
   return {};
 }
 
@@ -189,34 +224,60 @@ Result<void> Writer::write_pages(Pages& touched) {
 }
 
 // The rename of the root has happened: from here on the new snapshot is the one on disk.
-void Writer::commit(Change change, Pages touched, std::string manifest) {
+void Writer::commit(const Change& change, Pages touched, std::string manifest) {
+  for (const ObjectChange& object : change.objects) {
+    if (!object.before.empty()) garbage_.insert(object_file(object.before));
+  }
+  for (const ObjectChange& object : change.objects) {
+    if (!object.after.empty()) garbage_.erase(object_file(object.after));
+  }
   for (auto& [name, page] : touched) {
     if (const auto before = pages_.find(name); before != pages_.end()) {
       garbage_.insert(page_file(before->second.sha256));
-      for (const auto& [key, sha256] : before->second.entries) garbage_.insert(object_file(sha256));
       pages_.erase(before);
     }
     if (page.entries.empty()) continue;
     garbage_.erase(page_file(page.sha256));
-    for (const auto& [key, sha256] : page.entries) garbage_.erase(object_file(sha256));
     pages_.emplace(name, std::move(page));
   }
+  keys_ = keys_after(change);
   relations_.apply(change.changed, change.removed);
-  for (const std::string& key : change.removed) snapshot_.erase(key);
-  for (auto& [key, object] : change.changed) snapshot_.insert_or_assign(key, std::move(object));
   manifest_ = std::move(manifest);
 }
 
-Result<Published> Writer::publish(const Snapshot& snapshot) {
-  Change change = difference(snapshot);
-  if (!manifest_.empty() && change.empty()) {
-    return Published{false, generation_, sha256_hex(manifest_)};
+std::size_t Writer::keys_after(const Change& change) const {
+  std::size_t keys = keys_;
+  for (const ObjectChange& object : change.objects) {
+    if (object.before.empty()) ++keys;
+    if (object.after.empty()) --keys;
   }
-  if (auto ok = check(change); !ok) return tl::unexpected(ok.error());
+  return keys;
+}
 
+Result<Published> Writer::publish(const Snapshot& snapshot) {
+  return publish(difference(snapshot));
+}
+
+Result<Published> Writer::publish(const Snapshot& snapshot, const std::set<std::string>& touched) {
+  return publish(in_step_ ? difference(snapshot, touched) : difference(snapshot));
+}
+
+Result<Published> Writer::publish(Change change) {
+  const bool changed = manifest_.empty() || !change.objects.empty();
+  in_step_ = false;
+  if (changed) {
+    if (auto ok = check(change); !ok) return tl::unexpected(ok.error());
+    if (auto ok = write(change); !ok) return tl::unexpected(ok.error());
+  }
+  in_step_ = true;
+  return Published{changed, generation_, sha256_hex(manifest_), std::move(change.objects),
+                   change.compared};
+}
+
+Result<void> Writer::write(const Change& change) {
   Pages touched;
-  if (auto ok = write_objects(change, touched); !ok) return tl::unexpected(ok.error());
-  if (auto ok = write_pages(touched); !ok) return tl::unexpected(ok.error());
+  if (auto ok = write_objects(change, touched); !ok) return ok;
+  if (auto ok = write_pages(touched); !ok) return ok;
 
   Manifest manifest;
   manifest.generation = generation_ + 1;
@@ -226,10 +287,10 @@ Result<Published> Writer::publish(const Snapshot& snapshot) {
     if (page.entries.empty()) manifest.pages.erase(name);
   }
   std::string bytes = encode_manifest(manifest);
-  if (auto ok = write_file(kManifestFile, bytes); !ok) return tl::unexpected(ok.error());
+  if (auto ok = write_file(kManifestFile, bytes); !ok) return ok;
   generation_ = manifest.generation;
-  commit(std::move(change), std::move(touched), std::move(bytes));
-  return Published{true, generation_, sha256_hex(manifest_)};
+  commit(change, std::move(touched), std::move(bytes));
+  return {};
 }
 
 // What the dataplane would start from, should the current root be lost.

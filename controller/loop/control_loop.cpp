@@ -19,6 +19,7 @@ ControlLoop::ControlLoop(Options options, snapshot::Writer writer, source::Sourc
       metrics_(metrics),
       stop_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       publisher_(std::move(writer)),
+      translator_(intake_.objects(), options_.translate),
       status_file_(publisher_.directory()),
       retry_after_(options_.retry_min) {
   TOYOU_ASSERT(stop_);
@@ -60,13 +61,15 @@ void ControlLoop::run() {
   for (;;) {
     wait();
     eventfd_t stopped = 0;
-    if (::eventfd_read(stop_.get(), &stopped) == 0) return;
+    if (::eventfd_read(stop_.get(), &stopped) == 0) break;
     const auto now = Steady::now();
     take_events(now);
     follow_dataplane(now);
     if (const auto due = publish_due(); due && now >= *due) publish(now);
-    if (sink_due_ && now >= *sink_due_) send_status();
+    if (const auto due = status_file_pace_.due(); due && now >= *due) write_status_file();
+    if (const auto due = sink_pace_.due(); due && now >= *due) send_status();
   }
+  if (status_file_pace_.due()) write_status_file();  // last words
 }
 
 void ControlLoop::wait() {
@@ -79,7 +82,8 @@ void ControlLoop::wait() {
 ControlLoop::Steady::time_point ControlLoop::next_wake() const {
   Steady::time_point next = next_poll_;
   if (const auto due = publish_due()) next = std::min(next, *due);
-  if (sink_due_) next = std::min(next, *sink_due_);
+  if (const auto due = status_file_pace_.due()) next = std::min(next, *due);
+  if (const auto due = sink_pace_.due()) next = std::min(next, *due);
   return next;
 }
 
@@ -99,7 +103,8 @@ void ControlLoop::take_events(Steady::time_point now) {
   }
   if (!intake_.settle()) return;
   metrics_.input_problems.Set(static_cast<double>(intake_.problems().size()));
-  if (translated_) write_status_file();
+  status_file_.set_input(intake_.problems());
+  if (translated_) status_file_pace_.ask(now);
 }
 
 void ControlLoop::follow_dataplane(Steady::time_point now) {
@@ -112,8 +117,8 @@ void ControlLoop::follow_dataplane(Steady::time_point now) {
   if (!look) return;
   next_poll_ = now + options_.poll;
   if (!publisher_.refresh() || !translated_) return;
-  write_status_file();
-  sink_due_ = now;
+  note_conditions({}, now);
+  sink_pace_.ask(now);
   share_state(state().publish_error);
 }
 
@@ -121,11 +126,11 @@ void ControlLoop::publish(Steady::time_point now) {
   first_change_.reset();
   metrics_.translations.Increment();
   metrics_.set_objects(intake_.objects());
-  auto translation = translate::translate(intake_.objects(), options_.translate);
-  report_ = std::move(translation.report);
+  const auto& translation = translator_.update(intake_.take_changed());
   translated_ = true;
 
-  const auto published = publisher_.publish(std::move(translation.snapshot));
+  const auto published = publisher_.publish(translation.snapshot, translator_.touched().objects);
+  note_conditions(translator_.touched().reports, now);
   if (!published) return publish_failed(published.error(), now);
   retry_at_.reset();
   retry_after_ = options_.retry_min;
@@ -136,9 +141,8 @@ void ControlLoop::publish(Steady::time_point now) {
     log::info("snapshot published", {{"generation", published->generation},
                                      {"took_us", static_cast<std::int64_t>(took * 1e6)}});
   }
-  write_status_file();
   const bool confirmed = publisher_.programmed_generation() == publisher_.generation();
-  sink_due_ = confirmed ? now : now + options_.confirm_grace;
+  sink_pace_.ask(confirmed ? now : now + options_.confirm_grace);
   share_state({});
 }
 
@@ -150,46 +154,37 @@ void ControlLoop::publish_failed(const Error& error, Steady::time_point now) {
   last_change_ = now;
   retry_at_ = now + retry_after_;
   retry_after_ = std::min(retry_after_ * 2, options_.retry_max);
-  write_status_file();
   share_state(to_string(error));
 }
 
-translate::Finding ControlLoop::programmed(const resources::ObjectKey& key,
-                                           const translate::ObjectReport& object) const {
-  translate::Finding finding;
-  finding.type = translate::ConditionType::Programmed;
-  finding.status = false;
-  finding.reason = "Pending";
-  if (!object.serves) {
-    finding.message = "nothing of this object is served";
-    return finding;
+// To status.json, once the thread has rested from the last time.
+void ControlLoop::note_conditions(const std::set<resources::ObjectKey>& touched,
+                                  Steady::time_point now) {
+  conditions_.update(translator_.current().report, touched, publisher_);
+  for (const resources::ObjectKey& key : conditions_.take_dirty()) {
+    const auto found = conditions_.report().find(key);
+    if (found == conditions_.report().end()) {
+      status_file_.remove(key);
+    } else {
+      status_file_.set(key, found->second);
+    }
   }
-  const publish::Verdict verdict = publisher_.programmed({key.kind, key.ns, key.name});
-  finding.status = verdict.state == publish::Programming::Programmed;
-  if (finding.status) finding.reason = "Programmed";
-  if (verdict.state == publish::Programming::Refused) finding.reason = "Refused";
-  finding.message = verdict.message;
-  return finding;
-}
-
-translate::Report ControlLoop::full_report() const {
-  translate::Report report = report_;
-  for (auto& [key, object] : report) {
-    if (key.kind != "IngressClass") object.findings.push_back(programmed(key, object));
-  }
-  return report;
+  status_file_pace_.ask(now);
 }
 
 void ControlLoop::write_status_file() {
-  const auto written = status_file_.write(full_report(), intake_.problems());
+  const auto began = Steady::now();
+  const auto written = status_file_.write();
+  status_file_pace_.done(began, Steady::now());
   if (!written) {
     log::warning("status.json cannot be written", {{"reason", to_string(written.error())}});
   }
 }
 
 void ControlLoop::send_status() {
-  sink_due_.reset();
-  if (sink_ != nullptr) sink_->update({full_report(), publisher_.generation()});
+  const auto began = Steady::now();
+  if (sink_ != nullptr) sink_->update({conditions_.report(), publisher_.generation()});
+  sink_pace_.done(began, Steady::now());
 }
 
 void ControlLoop::share_state(std::string publish_error) {

@@ -1,6 +1,7 @@
 // The control loop: events of the source -> object store -> translation -> snapshot -> status. One
 // thread owns all of it between start() and stop(); nothing is published before the source has
-// reported everything that existed at its start.
+// reported everything that existed at its start. After that a change costs what it touches, down to
+// the rename of the manifest; what costs more (the status of all objects) is paced.
 #pragma once
 
 #include <cstdint>
@@ -15,14 +16,16 @@
 #include "common/limits.hpp"
 #include "common/owned_fd.hpp"
 #include "common/snapshot_store.hpp"
+#include "controller/loop/condition_board.hpp"
 #include "controller/loop/event_queue.hpp"
 #include "controller/loop/intake.hpp"
 #include "controller/loop/metrics.hpp"
+#include "controller/loop/paced.hpp"
 #include "controller/publish/snapshot_publisher.hpp"
 #include "controller/publish/status_file.hpp"
 #include "controller/publish/status_sink.hpp"
 #include "controller/source/source.hpp"
-#include "controller/translate/translate.hpp"
+#include "controller/translate/translator.hpp"
 
 namespace toyou::loop {
 
@@ -71,12 +74,10 @@ class ControlLoop {
   void publish_failed(const Error& error, Steady::time_point now);
   void write_status_file();
   void send_status();
-  [[nodiscard]] translate::Report full_report() const;
+  void note_conditions(const std::set<resources::ObjectKey>& touched, Steady::time_point now);
   void share_state(std::string publish_error);
   [[nodiscard]] std::optional<Steady::time_point> publish_due() const;
   [[nodiscard]] Steady::time_point next_wake() const;
-  [[nodiscard]] translate::Finding programmed(const resources::ObjectKey& key,
-                                              const translate::ObjectReport& object) const;
 
   const Options options_;
   source::Source& source_;
@@ -89,16 +90,18 @@ class ControlLoop {
   // Loop's thread only.
   Intake intake_;
   publish::SnapshotPublisher publisher_;
+  translate::Translator translator_;
+  ConditionBoard conditions_;
   publish::StatusFile status_file_;
   std::optional<DirectoryWatch> watch_;
-  translate::Report report_;  // of the last translation, without Programmed
   bool translated_ = false;
   std::optional<Steady::time_point> first_change_;
   Steady::time_point last_change_;
   std::optional<Steady::time_point> retry_at_;
   Millis retry_after_;
   Steady::time_point next_poll_;
-  std::optional<Steady::time_point> sink_due_;
+  Paced status_file_pace_;
+  Paced sink_pace_;
 
   mutable std::mutex state_mutex_;
   State state_;

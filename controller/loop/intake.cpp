@@ -39,10 +39,7 @@ bool before(const source::InputProblem& a, const source::InputProblem& b) {
 
 bool Intake::apply(Event event) {
   if (const auto* upsert = std::get_if<Upsert>(&event)) return apply_upsert(*upsert);
-  if (const auto* removal = std::get_if<Remove>(&event)) {
-    if (of_objects_.erase(removal->key) > 0) unsettled_ = true;
-    return objects_.remove(removal->key);
-  }
+  if (const auto* removal = std::get_if<Remove>(&event)) return apply_removal(removal->key);
   if (auto* problems = std::get_if<Problems>(&event)) {
     of_source_ = std::move(problems->problems);
     unsettled_ = true;
@@ -59,7 +56,15 @@ bool Intake::apply_upsert(const Upsert& upsert) {
     return false;
   }
   if (of_objects_.erase(key_of(upsert.object)) > 0) unsettled_ = true;
+  if (outcome->changed) changed_.insert(outcome->key);
   return outcome->changed;
+}
+
+bool Intake::apply_removal(const resources::ObjectKey& key) {
+  if (of_objects_.erase(key) > 0) unsettled_ = true;
+  const bool removed = objects_.remove(key);
+  if (removed) changed_.insert(key);
+  return removed;
 }
 
 void Intake::refused(const Upsert& upsert, const Error& error) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "controller/loop/event_queue.hpp"
@@ -22,6 +23,10 @@ class Intake {
   bool settle();
 
   [[nodiscard]] const store::ObjectStore& objects() const { return objects_; }
+  // Keys of the objects that changed since the last call.
+  [[nodiscard]] std::set<resources::ObjectKey> take_changed() {
+    return std::exchange(changed_, {});
+  }
   [[nodiscard]] bool synced() const { return synced_; }
   // As of the last settle(), sorted by file, line and field.
   [[nodiscard]] const std::vector<source::InputProblem>& problems() const { return problems_; }
@@ -30,7 +35,10 @@ class Intake {
   bool apply_upsert(const Upsert& upsert);
   void refused(const Upsert& upsert, const Error& error);
 
+  bool apply_removal(const resources::ObjectKey& key);
+
   store::ObjectStore objects_;
+  std::set<resources::ObjectKey> changed_;
   bool synced_ = false;
   std::vector<source::InputProblem> of_source_;
   std::map<resources::ObjectKey, source::InputProblem> of_objects_;

@@ -78,12 +78,9 @@ Metrics::Metrics()
                                   "Newest generation that the dataplane confirmed.")) {}
 
 void Metrics::set_objects(const store::ObjectStore& objects) {
-  // Kinds stay listed at 0 once they were seen.
-  std::map<std::string, double> counts = {{"Ingress", 0},        {"IngressClass", 0},
-                                          {"WebSocketRoute", 0}, {"Service", 0},
-                                          {"EndpointSlice", 0},  {"Secret", 0}};
-  for (const resources::ObjectKey& key : objects.keys()) ++counts[key.kind];
-  for (const auto& [kind, count] : counts) objects_.Add({{"kind", kind}}).Set(count);
+  for (const auto& [kind, count] : objects.counts()) {
+    objects_.Add({{"kind", kind}}).Set(static_cast<double>(count));
+  }
 }
 
 std::string Metrics::text() const {

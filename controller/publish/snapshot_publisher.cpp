@@ -1,5 +1,7 @@
 #include "controller/publish/snapshot_publisher.hpp"
 
+#include <array>
+#include <string_view>
 #include <utility>
 
 #include "common/log.hpp"
@@ -20,19 +22,33 @@ std::string first_reason(const snapshot::LoadReport& report) {
   return where.empty() ? problem.message : where + ": " + problem.message;
 }
 
-void add_source(std::set<snapshot::Source>& sources, const snapshot::Object& object) {
-  if (const auto* route = std::get_if<snapshot::Route>(&object)) sources.insert(route->source);
+// "route/<kind>/<namespace>/<name>/<n>"; nullopt: an upstream. A change of endpoints alone leaves
+// an object programmed.
+std::optional<snapshot::Source> source_of(std::string_view key) {
+  if (!key.starts_with("route/")) return std::nullopt;
+  std::array<std::string, 3> parts;
+  for (std::string& part : parts) {
+    key.remove_prefix(key.find('/') + 1);
+    part = key.substr(0, key.find('/'));
+  }
+  return snapshot::Source{parts[0], parts[1], parts[2]};
 }
 
 }  // namespace
 
-Result<snapshot::Published> SnapshotPublisher::publish(snapshot::Snapshot snapshot) {
-  auto published = writer_.publish(snapshot);
-  if (!published) return published;
-  current_ = *published;
-  snapshot_ = std::move(snapshot);
+Result<snapshot::Published> SnapshotPublisher::publish(const snapshot::Snapshot& snapshot,
+                                                       const std::set<std::string>& touched) {
+  auto published = writer_.publish(snapshot, touched);
+  if (!published) {
+    note_failure(touched, published.error());
+    return published;
+  }
+  note_success();
+  affect_pending();  // a refusal of the snapshot before is history
+  for (const snapshot::ObjectChange& change : published->objects) note_change(change);
+  current_.generation = published->generation;
+  current_.manifest = published->manifest;
   published_ = true;
-  find_pending();
   refresh();  // at a restart the dataplane may run this very snapshot already
   return published;
 }
@@ -43,6 +59,7 @@ bool SnapshotPublisher::refresh() {
   const bool news = !report_ || !same_report(*report_, *report);
   report_ = std::move(report);
   if (!published_ || !reported_on_current()) return news;
+  if (news) affect_pending();
   if (report_->state == snapshot::LoadState::Refused) {
     if (news) {
       log::warning("the dataplane refused the snapshot",
@@ -60,34 +77,56 @@ bool SnapshotPublisher::reported_on_current() const {
 }
 
 void SnapshotPublisher::confirm() {
-  confirmed_ = snapshot_;
+  affect_pending();
   confirmed_generation_ = current_.generation;
   pending_.clear();
+  pending_of_.clear();
   if (const auto removed = writer_.collect_garbage(); !removed) {
     log::warning("files of old snapshots remain", {{"reason", to_string(removed.error())}});
   }
 }
 
-// Walks both sorted maps side by side.
-void SnapshotPublisher::find_pending() {
-  pending_.clear();
-  auto now = snapshot_.begin();
-  auto before = confirmed_.begin();
-  while (now != snapshot_.end() || before != confirmed_.end()) {
-    const bool added =
-        before == confirmed_.end() || (now != snapshot_.end() && now->first < before->first);
-    const bool removed = !added && (now == snapshot_.end() || before->first < now->first);
-    if (added || removed || now->second != before->second) {
-      if (!removed) add_source(pending_, now->second);
-      if (!added) add_source(pending_, before->second);
-    }
-    if (!removed) ++now;
-    if (!added) ++before;
+// A route that is again what the dataplane runs is not pending.
+void SnapshotPublisher::note_change(const snapshot::ObjectChange& change) {
+  const auto source = source_of(change.key);
+  if (!source) return;
+  affected_.sources.insert(*source);
+  const auto [known, added] = pending_.try_emplace(change.key, change.before);
+  if (added) {
+    ++pending_of_[*source];
+  } else if (known->second == change.after) {
+    pending_.erase(known);
+    if (--pending_of_.at(*source) == 0) pending_of_.erase(*source);
   }
 }
 
+void SnapshotPublisher::note_failure(const std::set<std::string>& touched, const Error& error) {
+  for (const std::string& key : touched) {
+    if (auto source = source_of(key)) unpublished_.insert(std::move(*source));
+  }
+  failure_ = to_string(error);
+  affected_.sources.insert(unpublished_.begin(), unpublished_.end());
+}
+
+void SnapshotPublisher::note_success() {
+  affected_.sources.merge(unpublished_);
+  unpublished_.clear();
+}
+
+void SnapshotPublisher::affect_pending() {
+  if (confirmed_generation_ == 0) affected_.all = true;
+  for (const auto& [source, routes] : pending_of_) affected_.sources.insert(source);
+}
+
+Affected SnapshotPublisher::take_affected() {
+  return std::exchange(affected_, {});
+}
+
 Verdict SnapshotPublisher::programmed(const snapshot::Source& source) const {
-  if (published_ && !pending_.contains(source) && confirmed_generation_ != 0) {
+  if (unpublished_.contains(source)) {
+    return {Programming::Pending, "the snapshot cannot be published: " + failure_};
+  }
+  if (published_ && !pending_of_.contains(source) && confirmed_generation_ != 0) {
     return {Programming::Programmed, "the dataplane runs this object"};
   }
   if (const auto reason = refusal()) return {Programming::Refused, *reason};

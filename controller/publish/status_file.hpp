@@ -3,6 +3,7 @@
 // {"input":[{"field","file","line","message"}],"objects":[{"conditions":[…],"kind","name","namespace"}]}
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -12,22 +13,27 @@
 
 namespace toyou::publish {
 
-// Control loop's thread.
+// Keeps the text of each object, so that a change renders the objects that it concerns and nothing
+// else. Control loop's thread.
 class StatusFile {
  public:
   explicit StatusFile(const std::string& snapshot_directory)
       : path_(snapshot_directory + "/status.json") {}
 
-  // Replaces the file by rename; writes nothing when it would be the same.
-  Result<void> write(const translate::Report& report,
-                     const std::vector<source::InputProblem>& input);
+  void set(const resources::ObjectKey& key, const translate::ObjectReport& object);
+  void remove(const resources::ObjectKey& key);
+  void set_input(const std::vector<source::InputProblem>& input);
+
+  // Replaces the file by rename; writes nothing when it would be the same as at the last write.
+  Result<void> write();
 
  private:
-  std::string path_;
-  std::string written_;
-};
+  [[nodiscard]] std::string text() const;
 
-std::string status_json(const translate::Report& report,
-                        const std::vector<source::InputProblem>& input);
+  std::string path_;
+  std::map<resources::ObjectKey, std::string> objects_;  // JSON
+  std::string input_ = "[]";
+  bool written_ = false;  // and nothing has changed since
+};
 
 }  // namespace toyou::publish

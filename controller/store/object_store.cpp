@@ -139,4 +139,13 @@ std::vector<ObjectKey> ObjectStore::keys() const {
   return keys;
 }
 
+std::map<std::string, std::size_t> ObjectStore::counts() const {
+  return {{kIngressClass, ingress_classes_.size()},
+          {kIngress, ingresses_.size()},
+          {kWebSocketRoute, websocket_routes_.size()},
+          {kService, services_.size()},
+          {kEndpointSlice, slices_.size()},
+          {kSecret, secrets_.size()}};
+}
+
 }  // namespace toyou::store

@@ -58,6 +58,8 @@ class ObjectStore {
   [[nodiscard]] const resources::Secret* secret(const std::string& ns,
                                                 const std::string& name) const;
   [[nodiscard]] std::vector<resources::ObjectKey> keys() const;
+  // By kind, those without objects too.
+  [[nodiscard]] std::map<std::string, std::size_t> counts() const;
 
  private:
   UpsertOutcome put_slice(resources::EndpointSlice slice);

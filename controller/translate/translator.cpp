@@ -36,6 +36,7 @@ Translator::Translator(const store::ObjectStore& objects, Options options)
 
 const Translation& Translator::update(const std::set<ObjectKey>& changed) {
   Work work;
+  touched_ = {};
   if (classes_) {
     note_changes(changed, work);
   } else {
@@ -47,7 +48,7 @@ const Translation& Translator::update(const std::set<ObjectKey>& changed) {
   find_last_resort(work);
   resolve_hosts(work);
   refresh_upstreams(work);
-  write_reports(work);
+  write_reports();
   return translation_;
 }
 
@@ -92,11 +93,15 @@ void Translator::note_slice(const ObjectKey& key, Work& work) {
 }
 
 void Translator::select_classes(Work& work) {
-  std::erase_if(translation_.report,
-                [](const auto& entry) { return entry.first.kind == "IngressClass"; });
+  std::erase_if(translation_.report, [&](const auto& entry) {
+    if (entry.first.kind != "IngressClass") return false;
+    touched_.reports.insert(entry.first);
+    return true;
+  });
   for (const auto& [key, ingress_class] : objects_.ingress_classes()) {
     if (ingress_class.controller == options_.controller_name && ingress_class.has_parameters) {
       translation_.report.emplace(key, report_of(ingress_class));
+      touched_.reports.insert(key);
     }
   }
   ClassSelection selection(objects_, options_);
@@ -129,7 +134,7 @@ void Translator::replace_claims(const ObjectKey& key, std::optional<Claims> now,
   const auto before = claims_.find(key);
   const bool known = before != claims_.end();
   if (known ? now == before->second : !now) return;
-  work.reports.insert(key);
+  touched_.reports.insert(key);
   if (known) {
     touch_hosts(before->second, work);
     index_.remove(before->second);
@@ -177,13 +182,23 @@ void Translator::find_last_resort(Work& work) {
 // another.
 void Translator::resolve_hosts(Work& work) {
   for (const std::string& host : work.hosts) withdraw(host, work);
-  for (const std::string& host : work.hosts) decide(host, work);
+  for (const std::string& host : work.hosts) decide(host);
   for (const std::string& upstream : work.unused) {
     const auto count = referrers_.find(upstream);
     if (count == referrers_.end() || count->second > 0) continue;
     referrers_.erase(count);
-    translation_.snapshot.erase(upstream);
+    erase(upstream);
   }
+}
+
+void Translator::put(const std::string& key, snapshot::Object object) {
+  translation_.snapshot.insert_or_assign(key, std::move(object));
+  touched_.objects.insert(key);
+}
+
+void Translator::erase(const std::string& key) {
+  translation_.snapshot.erase(key);
+  touched_.objects.insert(key);
 }
 
 void Translator::withdraw(const std::string& host, Work& work) {
@@ -195,9 +210,9 @@ void Translator::withdraw(const std::string& host, Work& work) {
       --referrers_.at(backend.upstream);
       work.unused.insert(backend.upstream);
     }
-    translation_.snapshot.erase(key);
+    erase(key);
   }
-  for (const auto& [key, verdict] : found->second.verdicts) work.reports.insert(key);
+  for (const auto& [key, verdict] : found->second.verdicts) touched_.reports.insert(key);
   if (const auto owned = hosts_of_owner_.find(found->second.owner_ns);
       owned != hosts_of_owner_.end()) {
     owned->second.erase(host);
@@ -206,7 +221,7 @@ void Translator::withdraw(const std::string& host, Work& work) {
   answers_.erase(found);
 }
 
-void Translator::decide(const std::string& host, Work& work) {
+void Translator::decide(const std::string& host) {
   HostQuestion question;
   question.host = host;
   question.claimants = index_.claimants(host);
@@ -221,13 +236,12 @@ void Translator::decide(const std::string& host, Work& work) {
     for (const snapshot::Backend& backend : route.backends) {
       if (backend.upstream.empty()) continue;
       if (++referrers_[backend.upstream] == 1) {
-        translation_.snapshot.insert_or_assign(backend.upstream,
-                                               backends_.upstream(backend.upstream));
+        put(backend.upstream, backends_.upstream(backend.upstream));
       }
     }
-    translation_.snapshot.insert_or_assign(key, route);
+    put(key, route);
   }
-  for (const auto& [key, verdict] : answer.verdicts) work.reports.insert(key);
+  for (const auto& [key, verdict] : answer.verdicts) touched_.reports.insert(key);
   if (!answer.owner_ns.empty()) hosts_of_owner_[answer.owner_ns].insert(host);
   answers_.emplace(host, std::move(answer));
 }
@@ -240,13 +254,14 @@ void Translator::refresh_upstreams(const Work& work) {
     const std::string prefix = snapshot::upstream_key(ns, service, "");
     for (auto at = referrers_.lower_bound(prefix);
          at != referrers_.end() && at->first.starts_with(prefix); ++at) {
-      translation_.snapshot.insert_or_assign(at->first, backends_.upstream(at->first));
+      put(at->first, backends_.upstream(at->first));
     }
   }
 }
 
-void Translator::write_reports(const Work& work) {
-  for (const ObjectKey& key : work.reports) {
+void Translator::write_reports() {
+  for (const ObjectKey& key : touched_.reports) {
+    if (key.kind == "IngressClass") continue;  // written by select_classes
     const auto claims = claims_.find(key);
     if (claims == claims_.end()) {
       translation_.report.erase(key);

@@ -20,6 +20,12 @@
 
 namespace toyou::translate {
 
+// What an update went through. Everything that it did not name is as it was before.
+struct Touched {
+  std::set<std::string> objects;  // keys of the snapshot
+  std::set<resources::ObjectKey> reports;
+};
+
 class Translator {
  public:
   Translator(const store::ObjectStore& objects, Options options);
@@ -29,6 +35,7 @@ class Translator {
   const Translation& update(const std::set<resources::ObjectKey>& changed);
 
   [[nodiscard]] const Translation& current() const { return translation_; }
+  [[nodiscard]] const Touched& touched() const { return touched_; }  // by the last update
   Translation take() && { return std::move(translation_); }
 
  private:
@@ -37,7 +44,6 @@ class Translator {
     std::set<resources::ObjectKey> objects;  // to translate again
     std::set<std::string> hosts;             // to decide about again
     std::set<ServiceName> services;          // whose endpoints may differ
-    std::set<resources::ObjectKey> reports;  // to write again
     std::set<std::string> unused;            // upstreams that lost a referrer
   };
 
@@ -52,9 +58,11 @@ class Translator {
   void find_last_resort(Work& work);
   void resolve_hosts(Work& work);
   void withdraw(const std::string& host, Work& work);
-  void decide(const std::string& host, Work& work);
+  void decide(const std::string& host);
+  void put(const std::string& key, snapshot::Object object);
+  void erase(const std::string& key);
   void refresh_upstreams(const Work& work);
-  void write_reports(const Work& work);
+  void write_reports();
 
   const store::ObjectStore& objects_;
   const Options options_;
@@ -72,6 +80,7 @@ class Translator {
   std::map<std::string, std::set<std::string>> hosts_of_owner_;  // namespace -> hosts
   std::map<std::string, std::size_t> referrers_;                 // upstream key -> backends
   Translation translation_;
+  Touched touched_;
 };
 
 }  // namespace toyou::translate

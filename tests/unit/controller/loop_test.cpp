@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <filesystem>
@@ -203,13 +204,14 @@ TEST_F(LoopTest, ProgrammedFollowsTheDataplane) {
   ASSERT_TRUE(await_generation(2));
   answer(LoadState::Refused, "cannot be");
   ASSERT_TRUE(sink.await_programmed(kWeb, "Refused"));
-  bool said = false;
-  const json shown = status();
-  for (const json& condition : shown["objects"][0]["conditions"]) {
-    said |= condition["type"] == "Programmed" && condition["status"] == "False" &&
-            condition["reason"] == "Refused" && condition["message"] == "cannot be";
-  }
-  EXPECT_TRUE(said) << shown.dump(2);
+  EXPECT_TRUE(eventually([&] {
+    const json shown = status();
+    const json& conditions = shown["objects"][0]["conditions"];
+    return std::any_of(conditions.begin(), conditions.end(), [](const json& condition) {
+      return condition["type"] == "Programmed" && condition["status"] == "False" &&
+             condition["reason"] == "Refused" && condition["message"] == "cannot be";
+    });
+  })) << status().dump(2);
 }
 
 TEST_F(LoopTest, AnOrdinaryChangeSparesTheSinkThePendingState) {
@@ -255,6 +257,59 @@ TEST_F(LoopTest, AnObjectThatDoesNotDecodeKeepsItsLastGoodVersion) {
   EXPECT_EQ(status()["input"][0]["file"], "api");
   source.sink->remove(kWeb);
   EXPECT_TRUE(eventually([&] { return status()["input"].empty(); }));
+}
+
+TEST_F(LoopTest, ConfigMapsAndUnknownKindsAreTakenQuietly) {
+  start();
+  source.sink->synced();
+  ASSERT_TRUE(await_generation(1));
+  const json metadata = {{"namespace", "default"}, {"name", "settings"}};
+  upsert({{"apiVersion", "v1"}, {"kind", "ConfigMap"}, {"metadata", metadata}, {"data", {}}});
+  upsert({{"apiVersion", "apps/v1"}, {"kind", "Deployment"}, {"metadata", metadata}});
+  source.sink->remove({"ConfigMap", "default", "settings"});
+  upsert(service());  // a marker after them
+  upsert(ingress("web", "web.test"));
+  ASSERT_TRUE(await_generation(2)) << "the marker alone made a generation";
+  EXPECT_EQ(metrics.input_problems.Value(), 0);
+  ASSERT_TRUE(eventually([&] { return status()["objects"].size() == 1; }));
+  EXPECT_TRUE(status()["input"].empty());
+}
+
+TEST_F(LoopTest, AClassWithParametersIsReportedWithoutProgrammed) {
+  start();
+  json ingress_class = {{"apiVersion", "networking.k8s.io/v1"},
+                        {"kind", "IngressClass"},
+                        {"metadata", {{"name", "toyou"}}},
+                        {"spec",
+                         {{"controller", options.translate.controller_name},
+                          {"parameters", {{"kind", "P"}, {"name", "p"}}}}}};
+  upsert(ingress_class);
+  source.sink->synced();
+  ASSERT_TRUE(eventually([&] { return status()["objects"].size() == 1; }));
+  const json shown = status()["objects"][0];
+  EXPECT_EQ(shown["kind"], "IngressClass");
+  EXPECT_EQ(shown["namespace"], "");
+  ASSERT_EQ(shown["conditions"].size(), 2U) << shown;
+  EXPECT_EQ(shown["conditions"][0]["type"], "Accepted");
+  EXPECT_EQ(shown["conditions"][1]["reason"], "InvalidParameters");
+  ingress_class["spec"].erase("parameters");
+  upsert(ingress_class);
+  EXPECT_TRUE(eventually([&] { return status()["objects"].empty(); }));
+}
+
+TEST(Paced, RestsFourTimesAsLongAsItTook) {
+  Paced paced;
+  const auto t0 = Paced::Steady::time_point() + 1h;
+  EXPECT_FALSE(paced.due());
+  paced.ask(t0 + 5ms);
+  paced.ask(t0 + 9ms);
+  EXPECT_EQ(paced.due(), t0 + 5ms) << "asking again does not put it off";
+  paced.done(t0 + 5ms, t0 + 15ms);
+  EXPECT_FALSE(paced.due());
+  paced.ask(t0 + 16ms);
+  EXPECT_EQ(paced.due(), t0 + 55ms);
+  paced.ask(t0);
+  EXPECT_EQ(paced.due(), t0 + 55ms);
 }
 
 TEST_F(LoopTest, ProblemsOfTheSourceAreInTheStatusFile) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -46,6 +47,13 @@ class PublisherTest : public testing::Test {
       ASSERT_TRUE(reader.accept(**read));
     }
   }
+  Result<snapshot::Published> publish(const Snapshot& snapshot) {
+    std::set<std::string> touched = keys_;
+    for (const auto& [key, object] : snapshot) touched.insert(key);
+    auto published = publisher->publish(snapshot, touched);
+    for (const auto& [key, object] : snapshot) keys_.insert(key);
+    return published;
+  }
   Programming state_of(const std::string& name) {
     return publisher->programmed(source(name)).state;
   }
@@ -62,11 +70,14 @@ class PublisherTest : public testing::Test {
 
   test::TempDir directory;
   std::optional<SnapshotPublisher> publisher;
+
+ private:
+  std::set<std::string> keys_;  // of all snapshots so far
 };
 
 TEST_F(PublisherTest, PendingUntilTheDataplaneConfirms) {
   EXPECT_EQ(state_of("a"), Programming::Pending);
-  const auto published = publisher->publish(two_routes());
+  const auto published = publish(two_routes());
   ASSERT_TRUE(published) << published.error().message;
   EXPECT_TRUE(published->changed);
   EXPECT_EQ(state_of("a"), Programming::Pending);
@@ -79,20 +90,20 @@ TEST_F(PublisherTest, PendingUntilTheDataplaneConfirms) {
 }
 
 TEST_F(PublisherTest, ANoOpPublishesNothingAndStaysProgrammed) {
-  ASSERT_TRUE(publisher->publish(two_routes()));
+  ASSERT_TRUE(publish(two_routes()));
   answer(LoadState::Loaded);
   publisher->refresh();
-  const auto again = publisher->publish(two_routes());
+  const auto again = publish(two_routes());
   ASSERT_TRUE(again);
   EXPECT_FALSE(again->changed);
   EXPECT_EQ(state_of("a"), Programming::Programmed);
 }
 
 TEST_F(PublisherTest, AChangeOfOneObjectLeavesTheOthersProgrammed) {
-  ASSERT_TRUE(publisher->publish(two_routes()));
+  ASSERT_TRUE(publish(two_routes()));
   answer(LoadState::Loaded);
   publisher->refresh();
-  ASSERT_TRUE(publisher->publish(two_routes("/new")));
+  ASSERT_TRUE(publish(two_routes("/new")));
   EXPECT_EQ(state_of("a"), Programming::Programmed);
   EXPECT_EQ(state_of("b"), Programming::Pending);
   EXPECT_LT(publisher->programmed_generation(), publisher->generation());
@@ -103,17 +114,17 @@ TEST_F(PublisherTest, AChangeOfOneObjectLeavesTheOthersProgrammed) {
   EXPECT_EQ(state_of("b"), Programming::Refused);
   EXPECT_EQ(publisher->programmed(source("b")).message, "route/x /host: no such host");
 
-  ASSERT_TRUE(publisher->publish(two_routes())) << "back to what it runs";
+  ASSERT_TRUE(publish(two_routes())) << "back to what it runs";
   EXPECT_EQ(state_of("b"), Programming::Programmed);
   EXPECT_FALSE(publisher->refusal());
 }
 
 TEST_F(PublisherTest, ObjectsOfOldSnapshotsGoOnceTheNewOneIsConfirmed) {
-  ASSERT_TRUE(publisher->publish(two_routes()));
+  ASSERT_TRUE(publish(two_routes()));
   answer(LoadState::Loaded);
   publisher->refresh();
   ASSERT_EQ(objects(), 2U);
-  ASSERT_TRUE(publisher->publish(two_routes("/new")));
+  ASSERT_TRUE(publish(two_routes("/new")));
   EXPECT_EQ(objects(), 3U) << "the dataplane may still want the old one";
   answer(LoadState::Loaded);
   publisher->refresh();
@@ -121,20 +132,20 @@ TEST_F(PublisherTest, ObjectsOfOldSnapshotsGoOnceTheNewOneIsConfirmed) {
 }
 
 TEST_F(PublisherTest, AfterARestartTheSameSnapshotIsProgrammedAtOnce) {
-  ASSERT_TRUE(publisher->publish(two_routes()));
+  ASSERT_TRUE(publish(two_routes()));
   answer(LoadState::Loaded);
   open();
-  const auto published = publisher->publish(two_routes());
+  const auto published = publish(two_routes());
   ASSERT_TRUE(published);
   EXPECT_FALSE(published->changed);
   EXPECT_EQ(state_of("a"), Programming::Programmed);
 }
 
 TEST_F(PublisherTest, AfterARestartAnotherSnapshotIsPending) {
-  ASSERT_TRUE(publisher->publish(two_routes()));
+  ASSERT_TRUE(publish(two_routes()));
   answer(LoadState::Loaded);
   open();
-  ASSERT_TRUE(publisher->publish(two_routes("/new")));
+  ASSERT_TRUE(publish(two_routes("/new")));
   EXPECT_EQ(state_of("b"), Programming::Pending);
   answer(LoadState::Loaded);
   publisher->refresh();
@@ -142,7 +153,7 @@ TEST_F(PublisherTest, AfterARestartAnotherSnapshotIsPending) {
 }
 
 TEST_F(PublisherTest, LoadedJsonThatCannotBeReadChangesNothing) {
-  ASSERT_TRUE(publisher->publish(two_routes()));
+  ASSERT_TRUE(publish(two_routes()));
   answer(LoadState::Loaded);
   publisher->refresh();
   ASSERT_TRUE(write_file_atomic(directory / "loaded.json", "{\"generation\":"));
@@ -151,24 +162,65 @@ TEST_F(PublisherTest, LoadedJsonThatCannotBeReadChangesNothing) {
 }
 
 TEST_F(PublisherTest, ASnapshotThatBreaksItsRulesIsAnErrorAndTheOldOneStays) {
-  ASSERT_TRUE(publisher->publish(two_routes()));
+  ASSERT_TRUE(publish(two_routes()));
   const auto generation = publisher->generation();
   Snapshot bad = two_routes();
   test::put(bad,
             test::with_backends(test::ingress_route("c", "c.test", "/"), {"upstream/no/such/80"}));
-  EXPECT_FALSE(publisher->publish(bad));
+  EXPECT_FALSE(publish(bad));
   EXPECT_EQ(publisher->generation(), generation);
 }
 
+TEST_F(PublisherTest, WhatCouldNotBeWrittenIsPendingAndSaysWhy) {
+  ASSERT_TRUE(publish(two_routes()));
+  answer(LoadState::Loaded);
+  publisher->refresh();
+  std::filesystem::rename(directory / "objects", directory / "away");
+  ASSERT_FALSE(publisher->publish(two_routes("/new"), {"route/Ingress/default/b/0"}));
+  EXPECT_EQ(state_of("a"), Programming::Programmed);
+  EXPECT_EQ(state_of("b"), Programming::Pending);
+  EXPECT_NE(publisher->programmed(source("b")).message.find("cannot be published"),
+            std::string::npos);
+  EXPECT_TRUE(publisher->take_affected().sources.contains(source("b")));
+
+  std::filesystem::rename(directory / "away", directory / "objects");
+  ASSERT_TRUE(publisher->publish(two_routes("/new"), {})) << "the whole is compared";
+  EXPECT_EQ(publisher->programmed(source("b")).message,
+            "the dataplane has not loaded this object yet");
+  answer(LoadState::Loaded);
+  publisher->refresh();
+  EXPECT_EQ(state_of("b"), Programming::Programmed);
+}
+
+TEST_F(PublisherTest, NamesThoseWhoseVerdictMayDiffer) {
+  ASSERT_TRUE(publish(two_routes()));
+  EXPECT_TRUE(publisher->take_affected().all) << "nothing was confirmed so far";
+  answer(LoadState::Loaded);
+  publisher->refresh();
+  EXPECT_TRUE(publisher->take_affected().all);
+
+  ASSERT_TRUE(publish(two_routes("/new")));
+  Affected affected = publisher->take_affected();
+  EXPECT_FALSE(affected.all);
+  EXPECT_EQ(affected.sources, std::set{source("b")});
+  EXPECT_TRUE(publisher->take_affected().sources.empty());
+  answer(LoadState::Refused, "no such host");
+  publisher->refresh();
+  EXPECT_EQ(publisher->take_affected().sources, std::set{source("b")});
+  ASSERT_TRUE(publish(two_routes()));
+  EXPECT_EQ(publisher->take_affected().sources, std::set{source("b")});
+}
+
 TEST(StatusFile, ListsConditionsAndInputProblemsAndIsWrittenOnChangeOnly) {
-  translate::Report report;
-  auto& object = report[{"Ingress", "default", "web"}];
+  translate::ObjectReport object;
   object.findings = {
       {translate::ConditionType::Accepted, true, "Accepted", "served", ""},
       {translate::ConditionType::ResolvedRefs, false, "BackendNotFound", "\xff\"", ""}};
   const test::TempDir directory;
   StatusFile file(directory.path());
-  ASSERT_TRUE(file.write(report, {{"web.yaml", 3, "spec.rules", "must be a list"}}));
+  file.set({"Ingress", "default", "web"}, object);
+  file.set_input({{"web.yaml", 3, "spec.rules", "must be a list"}});
+  ASSERT_TRUE(file.write());
   const auto text = read_file(directory / "status.json", kPlenty);
   ASSERT_TRUE(text);
   const auto json = nlohmann::json::parse(*text);
@@ -188,10 +240,13 @@ TEST(StatusFile, ListsConditionsAndInputProblemsAndIsWrittenOnChangeOnly) {
           R"([{"file":"web.yaml","line":3,"field":"spec.rules","message":"must be a list"}])"));
 
   std::filesystem::remove(directory / "status.json");
-  ASSERT_TRUE(file.write(report, {{"web.yaml", 3, "spec.rules", "must be a list"}}));
+  file.set({"Ingress", "default", "web"}, object);
+  file.set_input({{"web.yaml", 3, "spec.rules", "must be a list"}});
+  ASSERT_TRUE(file.write());
   EXPECT_FALSE(std::filesystem::exists(directory / "status.json"))
       << "the same again is not written";
-  ASSERT_TRUE(file.write(report, {}));
+  file.set_input({});
+  ASSERT_TRUE(file.write());
   EXPECT_TRUE(std::filesystem::exists(directory / "status.json"));
 }
 
