@@ -1,32 +1,39 @@
 #include "cli/state_directory.hpp"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <string_view>
 #include <system_error>
-#include <utility>
+#include <vector>
 
 namespace toyou::cli {
 
 namespace {
 
-Result<std::string> make_temporary() {
+namespace fs = std::filesystem;
+
+constexpr const char* kLock = "/.lock";
+constexpr std::string_view kPrefix = "toyou-local-";
+constexpr std::string_view kPattern = "XXXXXX";  // of mkdtemp
+
+std::string temporary_base() {
   const char* base = std::getenv("TMPDIR");
-  std::string path =
-      std::string(base != nullptr && *base != '\0' ? base : "/tmp") + "/toyou-XXXXXX";
-  if (::mkdtemp(path.data()) == nullptr) return fail(ErrorKind::Io, std::strerror(errno), path);
-  return path;
+  return base != nullptr && *base != '\0' ? base : "/tmp";
 }
 
 Result<void> make_private(const std::string& path) {
   std::error_code error;
-  const auto parent = std::filesystem::path(path).parent_path();
-  if (!parent.empty()) std::filesystem::create_directories(parent, error);
+  const auto parent = fs::path(path).parent_path();
+  if (!parent.empty()) fs::create_directories(parent, error);
   if (error) return fail(ErrorKind::Io, error.message(), parent.string());
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
     return fail(ErrorKind::Io, std::strerror(errno), path);
@@ -34,24 +41,77 @@ Result<void> make_private(const std::string& path) {
   return {};
 }
 
+OwnedFd open_lock(const std::string& file) {
+  return OwnedFd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+}
+
+bool try_lock(const OwnedFd& lock) {
+  return ::flock(lock.get(), LOCK_EX | LOCK_NB) == 0;
+}
+
+// The lock goes last: where we are killed on the way, the rest is still known to be ours.
+void remove_directory(const fs::path& directory) {
+  std::error_code ignored;  // nothing is left to be done about it
+  std::vector<fs::path> entries;
+  for (fs::directory_iterator at(directory, ignored), end; !ignored && at != end;
+       at.increment(ignored)) {
+    if (at->path().filename() != ".lock") entries.push_back(at->path());
+  }
+  for (const fs::path& entry : entries) fs::remove_all(entry, ignored);
+  fs::remove(directory.string() + kLock, ignored);
+  fs::remove(directory, ignored);
+}
+
+// Made by us (name, owner, a lock inside), and nobody holds the lock: whoever made it was killed.
+bool is_stale(const fs::path& directory) {
+  const std::string name = directory.filename().string();
+  if (!name.starts_with(kPrefix) || name.size() != kPrefix.size() + kPattern.size()) return false;
+  struct stat about{};
+  if (::lstat(directory.c_str(), &about) != 0 || !S_ISDIR(about.st_mode)) return false;
+  if (about.st_uid != ::geteuid()) return false;
+  const std::string file = directory.string() + kLock;
+  const OwnedFd lock(::open(file.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+  return lock && try_lock(lock);
+}
+
+void remove_stale(const std::string& base) {
+  std::error_code error;
+  std::vector<fs::path> stale;
+  for (fs::directory_iterator at(base, error), end; !error && at != end; at.increment(error)) {
+    if (is_stale(at->path())) stale.push_back(at->path());
+  }
+  for (const fs::path& directory : stale) remove_directory(directory);
+}
+
 }  // namespace
 
 Result<StateDirectory> StateDirectory::open(const std::string& path) {
-  const bool temporary = path.empty();
-  std::string directory = path;
-  if (temporary) {
-    auto made = make_temporary();
-    if (!made) return tl::unexpected(made.error());
-    directory = *made;
-  } else if (auto made = make_private(directory); !made) {
-    return tl::unexpected(made.error());
+  if (!path.empty()) return open_named(path);
+  const std::string base = temporary_base();
+  remove_stale(base);
+  return open_temporary(base);
+}
+
+Result<StateDirectory> StateDirectory::open_named(const std::string& path) {
+  if (auto made = make_private(path); !made) return tl::unexpected(made.error());
+  OwnedFd lock = open_lock(path + kLock);
+  if (!lock) return fail(ErrorKind::Io, std::strerror(errno), path);
+  if (!try_lock(lock)) {
+    return fail(ErrorKind::Io, "another toyou local uses this directory", path);
   }
-  OwnedFd lock(::open((directory + "/.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!lock) return fail(ErrorKind::Io, std::strerror(errno), directory);
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    return fail(ErrorKind::Io, "another toyou local uses this directory", directory);
+  return StateDirectory(path, false, std::move(lock));
+}
+
+// The lock is held before it has its name: a free one is always that of a process that is gone.
+Result<StateDirectory> StateDirectory::open_temporary(const std::string& base) {
+  std::string path = base + "/" + std::string(kPrefix) + std::string(kPattern);
+  if (::mkdtemp(path.data()) == nullptr) return fail(ErrorKind::Io, std::strerror(errno), path);
+  const std::string unnamed = path + kLock + ".new";
+  OwnedFd lock = open_lock(unnamed);
+  if (!lock || !try_lock(lock) || ::rename(unnamed.c_str(), (path + kLock).c_str()) != 0) {
+    return fail(ErrorKind::Io, std::strerror(errno), path);
   }
-  return StateDirectory(std::move(directory), temporary, std::move(lock));
+  return StateDirectory(std::move(path), true, std::move(lock));
 }
 
 StateDirectory::StateDirectory(StateDirectory&& other) noexcept
@@ -60,9 +120,7 @@ StateDirectory::StateDirectory(StateDirectory&& other) noexcept
       lock_(std::move(other.lock_)) {}
 
 StateDirectory::~StateDirectory() {
-  if (!temporary_) return;
-  std::error_code ignored;  // nothing is left to be done about it at the end
-  std::filesystem::remove_all(path_, ignored);
+  if (temporary_) remove_directory(path_);
 }
 
 }  // namespace toyou::cli

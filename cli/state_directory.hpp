@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "common/owned_fd.hpp"
 #include "common/result.hpp"
@@ -11,7 +12,8 @@ namespace toyou::cli {
 
 class StateDirectory {
  public:
-  // `path` empty: a temporary one under $TMPDIR or /tmp.
+  // `path` empty: a temporary one under $TMPDIR or /tmp. Those that were left there by a process
+  // that was killed are removed first.
   static Result<StateDirectory> open(const std::string& path);
 
   StateDirectory(StateDirectory&& other) noexcept;
@@ -23,6 +25,8 @@ class StateDirectory {
  private:
   StateDirectory(std::string path, bool temporary, OwnedFd lock)
       : path_(std::move(path)), temporary_(temporary), lock_(std::move(lock)) {}
+  static Result<StateDirectory> open_named(const std::string& path);
+  static Result<StateDirectory> open_temporary(const std::string& base);
 
   std::string path_;
   bool temporary_;

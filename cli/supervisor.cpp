@@ -59,7 +59,7 @@ bool Supervisor::start(Child& child) {
   child.started = Steady::now();
   if (!process) {
     log::error("cannot start a process", {{"reason", to_string(process.error())}});
-    child.start_at = child.started + child.backoff;
+    child.start_at = child.started + child.backoff.after({});
     return false;
   }
   child.start_at.reset();
@@ -162,11 +162,9 @@ void Supervisor::ended(Child& child, int wait_status) {
     return;
   }
   const auto now = Steady::now();
-  if (now >= child.started + kSteadyAfter) child.backoff = kBackoffMin;
-  child.start_at = now + child.backoff;
-  log::error(child.program.name + " " + how + " unexpectedly",
-             {{"restart_ms", child.backoff.count()}});
-  child.backoff = std::min(child.backoff * 2, kBackoffMax);
+  const auto wait = child.backoff.after(now - child.started);
+  child.start_at = now + wait;
+  log::error(child.program.name + " " + how + " unexpectedly", {{"restart_ms", wait.count()}});
 }
 
 bool Supervisor::all_gone() const {

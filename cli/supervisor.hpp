@@ -14,6 +14,7 @@
 
 #include "cli/child_process.hpp"
 #include "cli/ready_line.hpp"
+#include "cli/restart_backoff.hpp"
 #include "common/owned_fd.hpp"
 #include "common/result.hpp"
 
@@ -26,10 +27,7 @@ void block_signals();
 class Supervisor {
  public:
   using Steady = std::chrono::steady_clock;
-  static constexpr std::chrono::milliseconds kBackoffMin{100};
-  static constexpr std::chrono::milliseconds kBackoffMax{5000};
-  static constexpr std::chrono::seconds kSteadyAfter{10};  // a child that lived that long is well
-  static constexpr std::chrono::seconds kKillAfter{60};    // well above the dataplane's drain
+  static constexpr std::chrono::seconds kKillAfter{60};  // well above the dataplane's drain
 
   struct Program {
     std::string name;
@@ -50,7 +48,7 @@ class Supervisor {
     std::optional<ChildProcess> process;
     Steady::time_point started;
     std::optional<Steady::time_point> start_at;  // while it is away
-    std::chrono::milliseconds backoff = kBackoffMin;
+    RestartBackoff backoff;
     LineReader lines;
   };
 
