@@ -136,7 +136,7 @@ tl::expected<Slot, Cause> Manager::acquire(const std::shared_ptr<config::RouteSt
   return slot;
 }
 
-LiveConnection Manager::open(RecordFacts facts, Slot slot) {
+LiveConnection Manager::open(const RecordFacts& facts, Slot slot) {
   LiveConnection connection{std::make_unique<Record>(facts, this), std::move(slot)};
   Record& record = *connection.record;
   if (record.endpoint_state_) {

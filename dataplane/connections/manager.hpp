@@ -76,7 +76,7 @@ class Manager {
 
   // Enters the registry: from now on it is listed and counted as live, and counts in
   // endpoint_state->active (beside whatever the caller itself holds there) until close().
-  LiveConnection open(RecordFacts facts, Slot slot);
+  LiveConnection open(const RecordFacts& facts, Slot slot);
 
   // Leaves the registry; calls on_closed; gives the slot back.
   void close(LiveConnection connection, const End& end);
