@@ -44,7 +44,7 @@ Result<snapshot::Published> SnapshotPublisher::publish(const snapshot::Snapshot&
     return published;
   }
   note_success();
-  affect_pending();  // a refusal of the snapshot before is history
+  if (refusal()) affect_pending();  // it is history
   for (const snapshot::ObjectChange& change : published->objects) note_change(change);
   current_.generation = published->generation;
   current_.manifest = published->manifest;
@@ -115,6 +115,7 @@ void SnapshotPublisher::note_success() {
 
 void SnapshotPublisher::affect_pending() {
   if (confirmed_generation_ == 0) affected_.all = true;
+  if (affected_.all) return;
   for (const auto& [source, routes] : pending_of_) affected_.sources.insert(source);
 }
 

@@ -194,7 +194,10 @@ TEST_F(PublisherTest, WhatCouldNotBeWrittenIsPendingAndSaysWhy) {
 
 TEST_F(PublisherTest, NamesThoseWhoseVerdictMayDiffer) {
   ASSERT_TRUE(publish(two_routes()));
-  EXPECT_TRUE(publisher->take_affected().all) << "nothing was confirmed so far";
+  EXPECT_EQ(publisher->take_affected().sources, (std::set{source("a"), source("b")}));
+  ASSERT_TRUE(publish(two_routes("/old")));
+  EXPECT_EQ(publisher->take_affected().sources, std::set{source("b")})
+      << "also while nothing is confirmed";
   answer(LoadState::Loaded);
   publisher->refresh();
   EXPECT_TRUE(publisher->take_affected().all);
