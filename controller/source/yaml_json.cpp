@@ -58,13 +58,16 @@ class DocumentBuilder final : public YAML::EventHandler {
  public:
   explicit DocumentBuilder(Budget& budget) : budget_(budget) {}
 
+  // Where the document begins.
+  [[nodiscard]] const YAML::Mark& start() const { return start_; }
+
   // nullopt: the document is empty.
   std::optional<YamlDocument> take() {
     if (document_.value.is_null()) return std::nullopt;
     return std::move(document_);
   }
 
-  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentStart(const YAML::Mark& mark) override { start_ = mark; }
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
@@ -230,6 +233,7 @@ class DocumentBuilder final : public YAML::EventHandler {
   }
 
   Budget& budget_;
+  YAML::Mark start_;
   YamlDocument document_;
   std::vector<Frame> frames_;
   std::map<YAML::anchor_t, json> anchors_;
@@ -253,9 +257,16 @@ std::vector<YamlDocument> read_documents(std::string_view text) {
   YAML::Parser parser(stream);
   Budget budget;
   std::vector<YamlDocument> documents;
+  int last_start = -1;
   for (;;) {
     DocumentBuilder builder(budget);
     if (!parser.HandleNextDocument(builder)) return documents;
+    // At a token that begins no node ("{a: 1}, b") yaml-cpp finds empty documents without end.
+    if (builder.start().pos == last_start) {
+      throw Stop{
+          {"not valid YAML: a document cannot begin here", line_number(builder.start()), {}}};
+    }
+    last_start = builder.start().pos;
     if (auto document = builder.take()) documents.push_back(std::move(*document));
   }
 }

@@ -234,6 +234,16 @@ TEST(YamlJson, BoundsHold) {
             std::string::npos);
 }
 
+// yaml-cpp finds empty documents without end there; the bound on values would stop it late and with
+// words that do not help.
+TEST(YamlJson, ATokenThatBeginsNoDocumentIsRefusedWithItsLine) {
+  for (const char* text : {"a: 1\n---\n{a: 1}, b\n", "\n\n{\"d\": \"x\"}, {\"e\": 1}\n"}) {
+    const YamlError error = refused(text);
+    EXPECT_EQ(error.line, 3) << text;
+    EXPECT_NE(error.message.find("cannot begin here"), std::string::npos) << error.message;
+  }
+}
+
 // Cut anywhere, a manifest either parses or is refused with words; nothing else.
 TEST(YamlJson, EveryPrefixIsParsedOrRefused) {
   const std::string text =
