@@ -128,6 +128,7 @@ void check_bounds(const Route& route, Complaints& complaints) {
   count(route.limits.max_connections, "/limits/maxConnections");
   count(route.limits.max_connections_per_client, "/limits/maxConnectionsPerClient");
   count(route.limits.max_message_bytes, "/limits/maxMessageBytes");
+  time(route.hsts, "/hstsMs");
 }
 
 void check(const std::string& key, const Route& route, Complaints& complaints) {
@@ -174,6 +175,43 @@ void check(const std::string& key, const Upstream& upstream, Complaints& complai
   }
 }
 
+// PEM of a sensible size. Messages never quote it.
+void check_pem(std::string_view pem, std::size_t limit, const char* pointer,
+               Complaints& complaints) {
+  if (pem.size() > limit) {
+    complaints.add(pointer, "is over " + std::to_string(limit >> 10U) + " KiB");
+  } else {
+    complaints.require(pem.find("-----BEGIN ") != std::string_view::npos, pointer, "holds no PEM");
+  }
+}
+
+void check(const std::string& key, const Certificate& certificate, Complaints& complaints) {
+  const auto name = [&](const std::string& text, const char* pointer) {
+    complaints.require(!text.empty() && is_name(text), pointer, "is not a name");
+  };
+  name(certificate.ns, "/namespace");
+  name(certificate.secret, "/secret");
+  complaints.require(key == certificate_key(certificate.ns, certificate.secret), "",
+                     "is not the Secret that the key names");
+  check_pem(certificate.chain_pem, limits::kCertificateChainBytes, "/chain", complaints);
+  check_pem(certificate.key_pem.reveal(), limits::kCertificateKeyBytes, "/key", complaints);
+  complaints.require(!certificate.hosts.empty() || certificate.is_default, "/hosts",
+                     "is empty, and the certificate is not the default");
+  if (certificate.hosts.size() > limits::kHostsPerCertificate) {
+    complaints.add("/hosts", "holds more than 10000 hosts");
+    return;
+  }
+  for (std::size_t i = 0; i < certificate.hosts.size(); ++i) {
+    const std::string at = "/hosts/" + std::to_string(i);
+    if (const auto ok = check_rule_host(certificate.hosts[i], false); !ok) {
+      complaints.add(at, ok.error().message);
+    }
+    if (i > 0 && certificate.hosts[i - 1] >= certificate.hosts[i]) {
+      complaints.add(at, "is not sorted after the host before it, or the same");
+    }
+  }
+}
+
 }  // namespace
 
 std::string route_key(const Source& source, std::size_t n) {
@@ -187,6 +225,14 @@ std::string upstream_key(std::string_view ns, std::string_view service, std::str
   key += service;
   key += '/';
   key += port;
+  return key;
+}
+
+std::string certificate_key(std::string_view ns, std::string_view secret) {
+  std::string key = "certificate/";
+  key += ns;
+  key += '/';
+  key += secret;
   return key;
 }
 

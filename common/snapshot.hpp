@@ -16,12 +16,13 @@
 #include <vector>
 
 #include "common/clock.hpp"
+#include "common/redacted.hpp"
 #include "common/result.hpp"
 
 namespace toyou::snapshot {
 
 inline constexpr int kSchemaMajor = 1;
-inline constexpr int kSchemaMinor = 0;
+inline constexpr int kSchemaMinor = 1;  // 1: certificates, tlsRedirect, hstsMs
 
 // What a request is (ingress-contract W1) and what a route serves. A bit set in Protocols.
 enum class Protocol : std::uint8_t { Http = 1, Sse = 2, WebSocket = 4 };
@@ -101,6 +102,8 @@ struct Route {
   std::optional<Origins> origins;  // absent: every origin may connect
   Limits limits;
   Timeouts timeouts;
+  bool tls_redirect = false;  // plain text is answered 308 to https; a WebSocket there 403
+  Millis hsts{0};             // Strict-Transport-Security max-age of answers over TLS; 0 = none
   auto operator<=>(const Route&) const = default;
 };
 
@@ -125,13 +128,27 @@ struct Upstream {
   auto operator<=>(const Upstream&) const = default;
 };
 
-using Object = std::variant<Route, Upstream>;
+// One Secret of type kubernetes.io/tls, and where it is shown (ingress-contract T). A host may have
+// one RSA and one ECDSA or Ed25519 certificate, and so may the default.
+struct Certificate {
+  std::string ns;
+  std::string secret;
+  std::vector<std::string> hosts;  // SNI names: "a.example.com" | "*.example.com"; sorted, unique
+  bool is_default = false;         // for every other SNI, and for none
+  std::string chain_pem;           // leaf first
+  Redacted key_pem;
+  bool operator==(const Certificate&) const = default;
+};
 
-// Key -> object. Keys: "route/<kind>/<ns>/<name>/<n>", "upstream/<ns>/<service>/<port>".
+using Object = std::variant<Route, Upstream, Certificate>;
+
+// Key -> object. Keys: "route/<kind>/<ns>/<name>/<n>", "upstream/<ns>/<service>/<port>",
+// "certificate/<ns>/<secret>".
 using Snapshot = std::map<std::string, Object>;
 
 std::string route_key(const Source& source, std::size_t n);
 std::string upstream_key(std::string_view ns, std::string_view service, std::string_view port);
+std::string certificate_key(std::string_view ns, std::string_view secret);
 
 struct Problem {
   std::string key;      // of the object; empty: the snapshot as a whole

@@ -108,6 +108,8 @@ Json to_json(const Route& route) {
   if (route.origins) json["origins"] = encode_origins(*route.origins);
   if (route.limits != Limits{}) json["limits"] = encode_limits(route.limits);
   if (route.timeouts != Timeouts{}) json["timeouts"] = encode_timeouts(route.timeouts);
+  if (route.tls_redirect) json["tlsRedirect"] = true;
+  if (route.hsts != Route{}.hsts) json["hstsMs"] = route.hsts.count();
   return json;
 }
 
@@ -128,6 +130,17 @@ Json to_json(const Upstream& upstream) {
   return json;
 }
 
+Json to_json(const Certificate& certificate) {
+  Json json = Json::object();
+  json["namespace"] = certificate.ns;
+  json["secret"] = certificate.secret;
+  json["chain"] = certificate.chain_pem;
+  json["key"] = certificate.key_pem.reveal();
+  if (!certificate.hosts.empty()) json["hosts"] = certificate.hosts;
+  if (certificate.is_default) json["default"] = true;
+  return json;
+}
+
 // --- decode
 // ---------------------------------------------------------------------------------------
 
@@ -145,6 +158,16 @@ void read_word(JsonFields& fields, const char* name, const std::array<std::strin
 void read_required(JsonFields& fields, const char* name, std::string& to) {
   fields.required(name);
   assign(to, fields.string(name));
+}
+
+void read_strings(JsonFields& fields, const char* name, std::size_t max_elements,
+                  std::vector<std::string>& to) {
+  const Json* list = fields.array(name, max_elements);
+  if (list == nullptr) return;
+  for (const Json& item : *list) {
+    if (!item.is_string()) return fields.wrong(name, "holds something else than strings");
+    to.push_back(item.get_ref<const std::string&>());
+  }
 }
 
 void read_source(JsonFields& route, Source& source) {
@@ -192,15 +215,7 @@ void read_origins(JsonFields& route, std::optional<Origins>& to) {
   if (json == nullptr) return;
   JsonFields fields(*json, route.at("origins"), route.problems());
   Origins origins;
-  if (const Json* allow = fields.array("allow", limits::kOriginsPerRoute)) {
-    for (const Json& item : *allow) {
-      if (!item.is_string()) {
-        fields.wrong("allow", "holds something else than strings");
-        break;
-      }
-      origins.allow.push_back(item.get_ref<const std::string&>());
-    }
-  }
+  read_strings(fields, "allow", limits::kOriginsPerRoute, origins.allow);
   read_word(fields, "missing", kMissingOrigins, origins.missing);
   to = std::move(origins);
 }
@@ -240,6 +255,10 @@ Route read_route(const Json& json, Problems& problems) {
   read_origins(fields, route.origins);
   read_limits(fields, route.limits);
   read_timeouts(fields, route.timeouts);
+  assign(route.tls_redirect, fields.boolean("tlsRedirect"));
+  if (const auto age = fields.integer("hstsMs", 0, limits::kMaxDuration.count())) {
+    route.hsts = Millis{*age};
+  }
   return route;
 }
 
@@ -267,6 +286,20 @@ Upstream read_upstream(const Json& json, Problems& problems) {
   return upstream;
 }
 
+Certificate read_certificate(const Json& json, Problems& problems) {
+  Certificate certificate;
+  JsonFields fields(json, "", problems);
+  read_required(fields, "namespace", certificate.ns);
+  read_required(fields, "secret", certificate.secret);
+  read_required(fields, "chain", certificate.chain_pem);
+  std::string key;
+  read_required(fields, "key", key);
+  certificate.key_pem = Redacted(std::move(key));
+  read_strings(fields, "hosts", limits::kHostsPerCertificate, certificate.hosts);
+  assign(certificate.is_default, fields.boolean("default"));
+  return certificate;
+}
+
 }  // namespace
 
 std::string encode(const Object& object) {
@@ -274,7 +307,8 @@ std::string encode(const Object& object) {
 }
 
 bool is_known_kind(std::string_view key) {
-  return key.starts_with("route/") || key.starts_with("upstream/");
+  return key.starts_with("route/") || key.starts_with("upstream/") ||
+         key.starts_with("certificate/");
 }
 
 Decoded decode(const std::string& key, std::string_view json) {
@@ -294,6 +328,8 @@ Decoded decode(const std::string& key, std::string_view json) {
   }
   if (key.starts_with("route/")) {
     decoded.object = read_route(*parsed, decoded.problems);
+  } else if (key.starts_with("certificate/")) {
+    decoded.object = read_certificate(*parsed, decoded.problems);
   } else {
     decoded.object = read_upstream(*parsed, decoded.problems);
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/limits.hpp"
 #include "common/url_path.hpp"
 
 namespace toyou::snapshot {
@@ -83,12 +84,48 @@ void Relations::check_claims(const Snapshot& changed, const std::set<std::string
   }
 }
 
+namespace {
+
+// Names for which a certificate is shown; the default's is "" (no SNI name is empty).
+std::vector<std::string> names_of(const Certificate& certificate) {
+  std::vector<std::string> names = certificate.hosts;
+  if (certificate.is_default) names.emplace_back();
+  return names;
+}
+
+}  // namespace
+
+// Which two may share a name depends on their keys, which only OpenSSL can read: here they are
+// counted.
+void Relations::check_certificates(const Snapshot& changed, const std::set<std::string>& removed,
+                                   std::vector<Problem>& problems) const {
+  std::map<std::string, std::size_t> counts;
+  for (const auto& [key, object] : changed) {
+    const auto* certificate = std::get_if<Certificate>(&object);
+    if (certificate == nullptr) continue;
+    for (const std::string& name : names_of(*certificate)) {
+      auto [count, fresh] = counts.try_emplace(name, 0);
+      if (const auto before = shown_.find(name); fresh && before != shown_.end()) {
+        count->second = static_cast<std::size_t>(
+            std::count_if(before->second.begin(), before->second.end(), [&](const auto& other) {
+              return !removed.contains(other) && !changed.contains(other);
+            }));
+      }
+      if (++count->second <= limits::kCertificatesPerHost) continue;
+      problems.push_back({key, name.empty() ? "/default" : "/hosts",
+                          name.empty() ? "is a third default certificate"
+                                       : "gives \"" + name + "\" a third certificate"});
+    }
+  }
+}
+
 std::vector<Problem> Relations::check(const Snapshot& changed,
                                       const std::set<std::string>& removed) const {
   std::vector<Problem> problems;
   check_references(changed, removed, problems);
   check_removed_upstreams(changed, removed, problems);
   check_claims(changed, removed, problems);
+  check_certificates(changed, removed, problems);
   return problems;
 }
 
@@ -120,15 +157,37 @@ void Relations::remove_route(const std::string& key) {
   routes_.erase(route);
 }
 
+void Relations::add_certificate(const std::string& key, const Certificate& certificate) {
+  std::vector<std::string> names = names_of(certificate);
+  for (const std::string& name : names) shown_[name].insert(key);
+  certificates_[key] = std::move(names);
+}
+
+void Relations::remove_certificate(const std::string& key) {
+  const auto certificate = certificates_.find(key);
+  if (certificate == certificates_.end()) return;
+  for (const std::string& name : certificate->second) {
+    const auto shown = shown_.find(name);
+    TOYOU_ASSERT(shown != shown_.end());
+    shown->second.erase(key);
+    if (shown->second.empty()) shown_.erase(shown);
+  }
+  certificates_.erase(certificate);
+}
+
 void Relations::apply(const Snapshot& changed, const std::set<std::string>& removed) {
   for (const std::string& key : removed) {
     remove_route(key);
+    remove_certificate(key);
     upstreams_.erase(key);
   }
   for (const auto& [key, object] : changed) {
     if (const auto* route = std::get_if<Route>(&object)) {
       remove_route(key);
       add_route(key, *route);
+    } else if (const auto* certificate = std::get_if<Certificate>(&object)) {
+      remove_certificate(key);
+      add_certificate(key, *certificate);
     } else {
       upstreams_.insert(key);
     }

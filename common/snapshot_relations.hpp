@@ -1,5 +1,6 @@
-// What holds between the objects of a snapshot: every upstream that a route names exists, and no
-// two routes claim the same protocol at the same match. Kept beside a snapshot so that a change is
+// What holds between the objects of a snapshot: every upstream that a route names exists, no two
+// routes claim the same protocol at the same match, and no host has more certificates than kinds of
+// keys. Kept beside a snapshot so that a change is
 // checked at the cost of the change, not of the snapshot.
 //
 // Owned by one Reader (or one call of validate()); one thread.
@@ -45,11 +46,17 @@ class Relations {
                                std::vector<Problem>& problems) const;
   void check_claims(const Snapshot& changed, const std::set<std::string>& removed,
                     std::vector<Problem>& problems) const;
+  void check_certificates(const Snapshot& changed, const std::set<std::string>& removed,
+                          std::vector<Problem>& problems) const;
+  void add_certificate(const std::string& key, const Certificate& certificate);
+  void remove_certificate(const std::string& key);
 
-  std::unordered_map<std::string, RouteFacts> routes_;                // by key
-  std::set<std::string> upstreams_;                                   // keys
-  std::unordered_map<std::string, std::set<std::string>> referrers_;  // upstream -> routes
-  std::unordered_map<std::string, std::vector<Claim>> claims_;        // match -> routes
+  std::unordered_map<std::string, RouteFacts> routes_;                      // by key
+  std::set<std::string> upstreams_;                                         // keys
+  std::unordered_map<std::string, std::set<std::string>> referrers_;        // upstream -> routes
+  std::unordered_map<std::string, std::vector<Claim>> claims_;              // match -> routes
+  std::unordered_map<std::string, std::vector<std::string>> certificates_;  // key -> SNI names
+  std::unordered_map<std::string, std::set<std::string>> shown_;  // SNI name -> certificates
 };
 
 }  // namespace toyou::snapshot

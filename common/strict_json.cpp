@@ -111,6 +111,16 @@ std::optional<std::int64_t> JsonFields::integer(const char* name, std::int64_t m
   return value;
 }
 
+std::optional<bool> JsonFields::boolean(const char* name) {
+  const Json* field = find(name);
+  if (field == nullptr) return std::nullopt;
+  if (!field->is_boolean()) {
+    wrong(name, "is not true or false");
+    return std::nullopt;
+  }
+  return field->get<bool>();
+}
+
 std::optional<std::size_t> JsonFields::word(const char* name,
                                             std::span<const std::string_view> words) {
   const std::optional<std::string> text = string(name);

@@ -38,6 +38,7 @@ class JsonFields {
 
   std::optional<std::string> string(const char* name);
   std::optional<std::int64_t> integer(const char* name, std::int64_t min, std::int64_t max);
+  std::optional<bool> boolean(const char* name);
   std::optional<std::size_t> word(const char* name, std::span<const std::string_view> words);
   const Json* array(const char* name, std::size_t max_elements);
   const Json* object(const char* name);

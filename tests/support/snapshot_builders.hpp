@@ -41,6 +41,18 @@ inline snapshot::Upstream upstream(const std::string& service,
   return {"default", service, "80", std::move(endpoints)};
 }
 
+// PEM in form only: enough for whatever does not read it.
+inline snapshot::Certificate certificate(const std::string& secret,
+                                         std::vector<std::string> hosts) {
+  snapshot::Certificate certificate;
+  certificate.ns = "default";
+  certificate.secret = secret;
+  certificate.hosts = std::move(hosts);
+  certificate.chain_pem = "-----BEGIN CERTIFICATE-----\n";
+  certificate.key_pem = Redacted("-----BEGIN PRIVATE KEY-----\n");
+  return certificate;
+}
+
 inline std::string key_of(const snapshot::Route& route, std::size_t n = 0) {
   return snapshot::route_key(route.source, n);
 }
@@ -48,6 +60,14 @@ inline std::string key_of(const snapshot::Upstream& upstream) {
   return snapshot::upstream_key(upstream.ns, upstream.service, upstream.port);
 }
 
+inline std::string key_of(const snapshot::Certificate& certificate) {
+  return snapshot::certificate_key(certificate.ns, certificate.secret);
+}
+
+inline void put(snapshot::Snapshot& to, snapshot::Certificate certificate) {
+  const std::string key = key_of(certificate);
+  to.insert_or_assign(key, std::move(certificate));
+}
 inline void put(snapshot::Snapshot& to, snapshot::Route route, std::size_t n = 0) {
   const std::string key = key_of(route, n);
   to.insert_or_assign(key, std::move(route));

@@ -12,6 +12,7 @@ namespace {
 
 const std::string kKey = "route/Ingress/default/web/0";
 const std::string kUpstreamKey = "upstream/default/web/80";
+const std::string kCertificateKey = "certificate/default/web-tls";
 
 Route full_route() {
   Route route = test::ingress_route("web", "*.example.com", "/a/b", PathType::Exact);
@@ -22,6 +23,8 @@ Route full_route() {
   route.origins = Origins{{"self", "https://*.example.com"}, MissingOrigin::Deny};
   route.limits = {1, 2, 3};
   route.timeouts = {Millis{1}, Millis{2}, Millis{3}, Millis{0}, Millis{5}, Millis{6}};
+  route.tls_redirect = true;
+  route.hsts = Millis{31'536'000'000};
   return route;
 }
 
@@ -57,6 +60,44 @@ TEST(SnapshotJson, GivesBackWhatItWasGiven) {
   }
 }
 
+TEST(SnapshotJson, GivesBackCertificates) {
+  snapshot::Certificate certificate = test::certificate("web-tls", {"*.a.test", "a.test"});
+  EXPECT_EQ(encode(certificate),
+            R"({"chain":"-----BEGIN CERTIFICATE-----\n","hosts":["*.a.test","a.test"],)"
+            R"("key":"-----BEGIN PRIVATE KEY-----\n","namespace":"default","secret":"web-tls"})");
+  EXPECT_EQ(decoded(kCertificateKey, encode(certificate)), Object{certificate});
+  certificate.hosts.clear();
+  certificate.is_default = true;
+  EXPECT_EQ(decoded(kCertificateKey, encode(certificate)), Object{certificate});
+}
+
+// Problems reach loaded.json, the log and the admin page.
+TEST(SnapshotJson, NoProblemQuotesAKey) {
+  const std::string secret = "c2VjcmV0LWtleS1ieXRlcw";
+  snapshot::Certificate certificate = test::certificate("web-tls", {"a.test"});
+  certificate.key_pem = Redacted("-----BEGIN PRIVATE KEY-----\n" + secret);
+  const std::string json = encode(certificate);
+  const auto check = [&](const std::vector<Problem>& problems, const std::string& what) {
+    for (const Problem& problem : problems) {
+      EXPECT_EQ((problem.pointer + problem.message).find(secret), std::string::npos) << what;
+    }
+  };
+  for (std::size_t cut = 0; cut < json.size(); ++cut) {
+    check(decode(kCertificateKey, json.substr(0, cut)).problems, std::to_string(cut));
+  }
+  for (const char* other : {R"("key":[")", R"("key":{"x":")", R"("key":7,"y":")"}) {
+    std::string spoiled = json;
+    spoiled.replace(spoiled.find(R"("key":")"), 7, other);
+    check(decode(kCertificateKey, spoiled).problems, other);
+  }
+  certificate.key_pem = Redacted(secret);  // no PEM
+  certificate.ns = "other";
+  const std::vector<Problem> problems = validate(kCertificateKey, certificate);
+  ASSERT_EQ(problems.size(), 2U);
+  EXPECT_EQ(problems[1].pointer, "/key");
+  check(problems, "validate");
+}
+
 TEST(SnapshotJson, IgnoresUnknownFieldsOfANewerMinor) {
   std::string json = encode(full_route());
   json.insert(1, R"("future":[{"a":null}],)");
@@ -64,7 +105,7 @@ TEST(SnapshotJson, IgnoresUnknownFieldsOfANewerMinor) {
 }
 
 TEST(SnapshotJson, KnowsKindsByTheirKey) {
-  EXPECT_TRUE(decode("certificate/default/x", "not looked at").unknown_kind);
+  EXPECT_TRUE(decode("secret/jwks/default/x", "not looked at").unknown_kind);
   EXPECT_TRUE(decode("", "{}").unknown_kind);
   EXPECT_FALSE(decode(kKey, "{}").unknown_kind);
 }
@@ -101,6 +142,9 @@ TEST(SnapshotJson, NamesTheFieldThatIsWrong) {
       {head + R"(,"limits":{"maxMessageBytes":9223372036854775808}})", "/limits/maxMessageBytes"},
       {head + R"(,"timeouts":{"idleMs":-1}})", "/timeouts/idleMs"},
       {head + R"(,"timeouts":{"idleMs":315360000001}})", "/timeouts/idleMs"},
+      {head + R"(,"tlsRedirect":"yes"})", "/tlsRedirect"},
+      {head + R"(,"tlsRedirect":1})", "/tlsRedirect"},
+      {head + R"(,"hstsMs":-1})", "/hstsMs"},
       {R"({"source":{"kind":"I","namespace":"d","name":"n"},"host":"a","path":"/",)"
        R"("protocols":["HTTP","HTTP"]})",
        "/protocols"},

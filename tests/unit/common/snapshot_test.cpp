@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 
+#include "common/snapshot_relations.hpp"
 #include "tests/support/snapshot_builders.hpp"
 
 namespace toyou::snapshot {
@@ -29,6 +30,7 @@ Snapshot valid() {
 TEST(Keys, AreSpelledOnce) {
   EXPECT_EQ(route_key({"Ingress", "ns", "name"}, 12), "route/Ingress/ns/name/12");
   EXPECT_EQ(upstream_key("ns", "web", "80"), "upstream/ns/web/80");
+  EXPECT_EQ(certificate_key("ns", "tls"), "certificate/ns/tls");
 }
 
 TEST(Validate, FindsNothingInAValidSnapshot) {
@@ -68,6 +70,7 @@ TEST(Validate, NamesTheFieldOfARoute) {
        [](Route& r) { r.origins = Origins{std::vector<std::string>(257, "*"), {}}; }},
       {"/timeouts/idleMs", [](Route& r) { r.timeouts.idle = Millis{-1}; }},
       {"/timeouts/lifetimeMs", [](Route& r) { r.timeouts.lifetime = std::chrono::hours(99'999); }},
+      {"/hstsMs", [](Route& r) { r.hsts = Millis{-1}; }},
       {"/limits/maxConnections", [](Route& r) { r.limits.max_connections = UINT64_MAX; }},
   };
   const std::string key = "route/Ingress/default/web/0";
@@ -111,6 +114,76 @@ TEST(Validate, NamesTheFieldOfAnUpstream) {
     ASSERT_FALSE(problems.empty()) << pointer;
     EXPECT_EQ(problems.front().pointer, pointer) << problems.front().message;
   }
+}
+
+TEST(Validate, NamesTheFieldOfACertificate) {
+  const struct {
+    const char* pointer;
+    std::function<void(Certificate&)> spoil;
+  } cases[] = {
+      {"/namespace", [](Certificate& c) { c.ns = ""; }},
+      {"", [](Certificate& c) { c.secret = "other"; }},
+      {"/chain", [](Certificate& c) { c.chain_pem = ""; }},
+      {"/chain", [](Certificate& c) { c.chain_pem.resize((256U << 10U) + 1, 'x'); }},
+      {"/key", [](Certificate& c) { c.key_pem = Redacted("no PEM"); }},
+      {"/key", [](Certificate& c) { c.key_pem = Redacted(std::string((64U << 10U) + 1, 'x')); }},
+      {"/hosts", [](Certificate& c) { c.hosts.clear(); }},
+      {"/hosts", [](Certificate& c) { c.hosts.resize(10'001, "a.test"); }},
+      {"/hosts/0", [](Certificate& c) { c.hosts[0] = "*"; }},
+      {"/hosts/0", [](Certificate& c) { c.hosts[0] = "10.0.0.1"; }},
+      {"/hosts/1", [](Certificate& c) { c.hosts[1] = c.hosts[0]; }},
+      {"/hosts/1", [](Certificate& c) { std::swap(c.hosts[0], c.hosts[1]); }},
+  };
+  const std::string key = "certificate/default/tls";
+  ASSERT_EQ(validate(key, test::certificate("tls", {"*.a.test", "a.test"})),
+            std::vector<Problem>{});
+  for (const auto& [pointer, spoil] : cases) {
+    Certificate certificate = test::certificate("tls", {"*.a.test", "a.test"});
+    spoil(certificate);
+    const std::vector<Problem> problems = validate(key, certificate);
+    ASSERT_FALSE(problems.empty()) << pointer;
+    const bool whole = problems.front().pointer.empty() && *pointer == '\0';
+    EXPECT_TRUE(whole || problems.front().pointer == pointer) << problems.front().pointer;
+  }
+}
+
+TEST(Validate, CountsTheCertificatesOfAName) {
+  Snapshot snapshot;
+  put(snapshot, test::certificate("rsa", {"*.a.test", "a.test"}));
+  put(snapshot, test::certificate("ecdsa", {"a.test"}));
+  put(snapshot, test::certificate("other", {"b.a.test"}));
+  for (const char* name : {"default-rsa", "default-ecdsa"}) {
+    Certificate certificate = test::certificate(name, {});
+    certificate.is_default = true;
+    put(snapshot, certificate);
+  }
+  EXPECT_EQ(validate(snapshot), std::vector<Problem>{});
+  put(snapshot, test::certificate("third", {"a.test"}));
+  ASSERT_EQ(validate(snapshot).size(), 1U);
+  EXPECT_EQ(validate(snapshot)[0].pointer, "/hosts");
+  std::get<Certificate>(snapshot.at("certificate/default/third")).hosts = {"c.test"};
+  std::get<Certificate>(snapshot.at("certificate/default/third")).is_default = true;
+  ASSERT_EQ(validate(snapshot).size(), 1U);
+  EXPECT_EQ(validate(snapshot)[0].pointer, "/default");
+}
+
+TEST(Relations, CountCertificatesOverChanges) {
+  Relations relations;
+  Snapshot first;
+  put(first, test::certificate("a", {"x.test", "y.test"}));
+  put(first, test::certificate("b", {"x.test"}));
+  relations.apply(first, {});
+  Snapshot third;
+  put(third, test::certificate("c", {"x.test"}));
+  EXPECT_EQ(relations.check(third, {}).size(), 1U);
+  EXPECT_EQ(relations.check(third, {"certificate/default/b"}), std::vector<Problem>{});
+  put(third, test::certificate("a", {"y.test"}));  // gives x.test up with the same change
+  EXPECT_EQ(relations.check(third, {}), std::vector<Problem>{});
+  relations.apply(third, {});
+  relations.apply({}, {"certificate/default/a", "certificate/default/b"});
+  Snapshot fourth;
+  put(fourth, test::certificate("d", {"x.test", "y.test"}));
+  EXPECT_EQ(relations.check(fourth, {}), std::vector<Problem>{});
 }
 
 TEST(Validate, FindsDanglingReferences) {
