@@ -32,6 +32,11 @@ Reader::Outcome Reader::read(bool fallback) {
   return std::optional<Update>(std::move(*update));
 }
 
+Reader::Refusal Reader::refuse(const Update& update, std::vector<Problem> problems, bool fallback) {
+  (fallback ? refused_fallback_ : refused_) = update.manifest_sha256;
+  return {update.manifest.generation, update.manifest_sha256, std::move(problems)};
+}
+
 Result<void> Reader::accept(const Update& update) {
   apply_pages(update, pages_);
   relations_.apply(update.changed, update.removed);

@@ -156,6 +156,10 @@ class Reader {
   // True when the last read() of manifest.json found the snapshot that is accepted.
   [[nodiscard]] bool up_to_date() const { return up_to_date_; }
 
+  // The caller could not build tables from this update, because of `problems`: as if read() had
+  // found them.
+  Refusal refuse(const Update& update, std::vector<Problem> problems, bool fallback);
+
   // The caller built tables from this update: it becomes the base of the next read, and good.json.
   // An error concerns good.json alone: the update counts as accepted.
   Result<void> accept(const Update& update);

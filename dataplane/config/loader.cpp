@@ -101,8 +101,7 @@ bool Loader::load(bool fallback) {
     return false;
   }
   if (outcome->has_value()) {
-    take(**outcome, begun, !fallback || !status_.last_refused);
-    return true;
+    return take(**outcome, begun, fallback);
   }
   if (!fallback && status_.last_refused && reader_.up_to_date()) {
     // The refused manifest was taken back: the snapshot that runs is the newest again.
@@ -112,8 +111,16 @@ bool Loader::load(bool fallback) {
   return false;
 }
 
-void Loader::take(const snapshot::Update& update, SteadyTime begun, bool report) {
-  tables_ = Tables::build(update, tables_);
+// False: OpenSSL refuses a certificate, and so the snapshot.
+bool Loader::take(const snapshot::Update& update, SteadyTime begun, bool fallback) {
+  const bool report = !fallback || !status_.last_refused;
+  auto certificates = tls::CertificateTable::build(
+      update, tables_ ? tables_->certificates() : tls::CertificateTable::empty());
+  if (!certificates) {
+    refuse(reader_.refuse(update, std::move(certificates.error()), fallback), begun, fallback);
+    return false;
+  }
+  tables_ = Tables::build(update, tables_, std::move(*certificates));
   on_tables_(tables_);
   // good.json before loaded.json: once the writer reads that this manifest is loaded, it removes
   // what only older ones name.
@@ -137,7 +144,9 @@ void Loader::take(const snapshot::Update& update, SteadyTime begun, bool report)
                                 {"changed", update.changed.size()},
                                 {"removed", update.removed.size()},
                                 {"routes", tables_->route_count()},
+                                {"certificates", tables_->certificates()->size()},
                                 {"took_us", status_.last_load_us.load()}});
+  return true;
 }
 
 void Loader::refuse(const snapshot::Reader::Refusal& refusal, SteadyTime begun, bool fallback) {

@@ -49,7 +49,7 @@ class Loader {
   void run();
   void wait();  // for a rename of the manifest, the next poll, or stop()
   bool load(bool fallback);
-  void take(const snapshot::Update& update, SteadyTime begun, bool report);
+  bool take(const snapshot::Update& update, SteadyTime begun, bool fallback);
   void refuse(const snapshot::Reader::Refusal& refusal, SteadyTime begun, bool fallback);
   void write_report(snapshot::LoadReport report, SteadyTime begun);
 

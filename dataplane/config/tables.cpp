@@ -154,7 +154,7 @@ std::unique_ptr<Tables::Data> Tables::Builder::finish() {
   return data;
 }
 
-Tables::Tables() : data_(std::make_unique<Data>()) {}
+Tables::Tables() : data_(std::make_unique<Data>()), certificates_(tls::CertificateTable::empty()) {}
 Tables::~Tables() = default;
 
 std::shared_ptr<const Tables> Tables::empty() {
@@ -162,13 +162,15 @@ std::shared_ptr<const Tables> Tables::empty() {
 }
 
 std::shared_ptr<const Tables> Tables::build(const snapshot::Update& update,
-                                            const std::shared_ptr<const Tables>& previous) {
+                                            const std::shared_ptr<const Tables>& previous,
+                                            tls::CertificateTablePtr certificates) {
   const std::shared_ptr<const Tables> base = previous == nullptr ? empty() : previous;
   Builder builder(update, *base->data_);
   builder.compile_upstreams();
   builder.compile_routes();
   auto tables = std::make_shared<Tables>();
   tables->data_ = builder.finish();
+  tables->certificates_ = certificates ? std::move(certificates) : base->certificates_;
   tables->generation_ = update.manifest.generation;
   return tables;
 }

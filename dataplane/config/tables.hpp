@@ -1,6 +1,6 @@
-// The compiled, immutable form of one snapshot: router, routes, upstreams. Built off the event
-// loops by copy-on-write from the tables before; handed to each worker as one pointer. A request
-// keeps the Tables that it began with.
+// The compiled, immutable form of one snapshot: router, routes, upstreams, certificates. Built off
+// the event loops by copy-on-write from the tables before; handed to each worker as one pointer. A
+// request keeps the Tables that it began with.
 #pragma once
 
 #include <array>
@@ -15,6 +15,7 @@
 
 #include "common/snapshot.hpp"
 #include "common/snapshot_store.hpp"
+#include "dataplane/tls/certificate_table.hpp"
 
 namespace toyou::config {
 
@@ -92,9 +93,11 @@ class Tables {
   // `previous` supplies everything that the update did not change, and all surviving state. Never
   // fails: the snapshot has been validated. Cost: proportional to what changed (plus a copy of
   // small pointer tables), not to the number of routes. All builds of one line of tables are made
-  // by one thread.
+  // by one thread. `certificates`: made from the same update, which can fail; null: the previous
+  // ones.
   static std::shared_ptr<const Tables> build(const snapshot::Update& update,
-                                             const std::shared_ptr<const Tables>& previous);
+                                             const std::shared_ptr<const Tables>& previous,
+                                             tls::CertificateTablePtr certificates = nullptr);
 
   // `host` from normalise_request_host ("" and IP literals match the any-host level only), `path`
   // from normalise_request_path. Host level, then path, then protocol (H8, R1, R2, W2..W6, D).
@@ -102,6 +105,7 @@ class Tables {
   [[nodiscard]] Match find(std::string_view host, std::string_view path,
                            snapshot::Protocol protocol) const;
 
+  [[nodiscard]] const tls::CertificateTablePtr& certificates() const { return certificates_; }
   [[nodiscard]] std::uint64_t generation() const { return generation_; }
   [[nodiscard]] std::size_t route_count() const;
   [[nodiscard]] std::size_t upstream_count() const;
@@ -113,6 +117,7 @@ class Tables {
   struct Data;
   class Builder;
   std::unique_ptr<Data> data_;
+  tls::CertificateTablePtr certificates_;  // never null
   std::uint64_t generation_ = 0;
 };
 

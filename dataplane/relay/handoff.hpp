@@ -8,12 +8,14 @@
 #include "common/owned_fd.hpp"
 #include "dataplane/connections/manager.hpp"
 #include "dataplane/relay/extensions.hpp"
+#include "dataplane/tls/channel.hpp"
 
 namespace toyou::relay {
 
 struct HandoffSide {
   OwnedFd fd;         // connected, non-blocking, TCP_NODELAY set; registered in no epoll set
   std::string early;  // bytes already read from this side past its HTTP head, for the other side
+  tls::ChannelPtr tls{};  // of `fd`, with what it has read and not yet given out; null: plain text
 };
 
 struct RelayPolicy {

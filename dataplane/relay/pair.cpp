@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/limits.hpp"
+#include "dataplane/relay/transport.hpp"
 
 namespace toyou::relay {
 namespace {
@@ -65,7 +66,9 @@ Pair::Pair(Handoff& handoff, TimeMs now)
   closing_ms_ = static_cast<std::uint32_t>(std::min<Millis::rep>(closing.count(), UINT32_MAX));
   TOYOU_ASSERT(connection_.record != nullptr);
   client_.fd = std::move(handoff.client.fd);
+  client_.tls = std::move(handoff.client.tls);
   backend_.fd = std::move(handoff.backend.fd);
+  backend_.tls = std::move(handoff.backend.tls);
 }
 
 // --- what the engine calls -----------------------------------------------------------------------
@@ -78,6 +81,10 @@ void Pair::begin(Turn& turn, HandoffSide& client, HandoffSide& backend) {
   };
   feed(Party::Client, client.early);
   feed(Party::Backend, backend.early);
+  for (const Party party : {Party::Client, Party::Backend}) {
+    // What TLS holds already makes no event.
+    if (at(party).tls && at(party).tls->more()) at(party).readable = true;
+  }
   settle(turn);
 }
 
@@ -87,6 +94,7 @@ void Pair::on_event(Turn& turn, Party party, std::uint32_t events) {
   constexpr std::uint32_t kEnd = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
   if ((events & kEnd) != 0) peer.end_near = true;
   if ((events & (EPOLLIN | kEnd)) != 0) peer.readable = true;
+  if ((events & EPOLLOUT) != 0 && peer.tls && peer.tls->read_waits_to_write()) peer.readable = true;
   if ((events & (EPOLLOUT | kEnd)) != 0 && !peer.backlog.empty()) {
     flush(turn, party);
     if (can_read(opposite(party))) read(turn, opposite(party));
@@ -163,20 +171,19 @@ void Pair::read(Turn& turn, Party from) {
   Peer& peer = at(from);
   std::uint8_t* into = turn.buffer.data() + FrameMachine::kMaxHeader;
   const std::size_t room = turn.buffer.size() - FrameMachine::kMaxHeader;
-  const ssize_t n = ::recv(peer.fd.get(), into, room, 0);
-  if (n > 0) {
+  const Taken taken = take(peer.fd.get(), peer.tls.get(), {into, room});
+  if (taken.bytes > 0) {
     // A short read has drained the socket: what comes later makes a new edge. Only an end that was
     // announced already must still be read.
-    peer.readable = static_cast<std::size_t>(n) == room || peer.end_near;
+    peer.readable = taken.more || peer.end_near;
     last_active_ = turn.now;
-    received(turn, from, into, static_cast<std::size_t>(n));
+    received(turn, from, into, static_cast<std::size_t>(taken.bytes));
     return;
   }
-  if (n == 0) return ended(turn, from, false);
-  if (errno == EINTR) return;  // still readable
-  if (errno == EAGAIN) {
-    peer.readable = false;
-  } else if (out_of_memory(errno)) {
+  if (taken.bytes == 0) return ended(turn, from, false);
+  if (taken.error == EAGAIN) {
+    peer.readable = taken.more || (peer.end_near && !taken.empty);
+  } else if (out_of_memory(taken.error)) {
     abort(turn, Cause::Overload);
   } else {
     ended(turn, from, true);
@@ -241,9 +248,7 @@ void Pair::send(Turn& turn, Party to, std::span<const char> bytes) {
   if (bytes.empty() || !peer.fd || peer.output == Output::Shut) return;
   ssize_t sent = 0;
   if (peer.backlog.empty()) {
-    do {
-      sent = ::send(peer.fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    } while (sent < 0 && errno == EINTR);
+    sent = put(peer.fd.get(), peer.tls.get(), bytes);
     if (sent == static_cast<ssize_t>(bytes.size())) return;
     if (sent < 0 && errno != EAGAIN) {
       // Without memory no edge would tell when to go on.
@@ -259,13 +264,13 @@ void Pair::send(Turn& turn, Party to, std::span<const char> bytes) {
 void Pair::flush(Turn& turn, Party to) {
   Peer& peer = at(to);
   const std::span<const char> bytes = peer.backlog.bytes();
-  const ssize_t sent = ::send(peer.fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  const ssize_t sent = put(peer.fd.get(), peer.tls.get(), bytes);
   if (sent > 0) {
     last_active_ = turn.now;
     peer.backlog.consume(static_cast<std::size_t>(sent));
   } else if (sent < 0 && out_of_memory(errno)) {
     abort(turn, Cause::Overload);
-  } else if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+  } else if (sent < 0 && errno != EAGAIN) {
     broken(turn, to);
   }
 }
@@ -323,6 +328,7 @@ void Pair::ended(Turn& turn, Party from, bool reset) {
   peer.readable = false;
   if (outcome_.cause == Cause::None) {
     decide(turn, from == Party::Client ? Cause::ClientGone : Cause::BackendGone, side_of(from));
+    if (reset) raise(peer, Output::Shut);
     drop(from);
     // In the middle of a frame only the TCP end can say it.
     if (peer.machine.at_boundary()) say_close(turn, to);
@@ -388,8 +394,7 @@ void Pair::settle(Turn& turn) {
     if (takes_frames(peer.output) && (!source.fd || source.input == Input::Ended)) {
       raise(peer, Output::FinDue);
     }
-    if (peer.fd && peer.output == Output::FinDue && peer.backlog.empty()) {
-      ::shutdown(peer.fd.get(), SHUT_WR);
+    if (peer.fd && peer.output == Output::FinDue && peer.backlog.empty() && finish(peer)) {
       peer.output = Output::Shut;
     }
   }
@@ -407,8 +412,20 @@ void Pair::settle(Turn& turn) {
   if (!client_.fd && !backend_.fd) concluded_ = true;
 }
 
+// The end of what is sent: close_notify where there is TLS, and FIN. False: an edge will tell when
+// the socket takes it.
+bool Pair::finish(Peer& peer) {
+  if (peer.tls && peer.tls->close_notify() == tls::Status::WantWrite) return false;
+  ::shutdown(peer.fd.get(), SHUT_WR);
+  return true;
+}
+
 void Pair::drop(Party party) {
   Peer& peer = at(party);
+  // Its last word, if the socket takes it: a peer that knows the end of TLS knows that nothing was
+  // cut.
+  if (peer.tls && peer.output != Output::Shut && peer.backlog.empty()) peer.tls->close_notify();
+  peer.tls.reset();
   peer.fd.reset();
   peer.backlog.clear();
   peer.output = Output::Shut;
@@ -422,6 +439,7 @@ void Pair::reset_all() {
     if (at(party).fd) {
       ::setsockopt(at(party).fd.get(), SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     }
+    raise(at(party), Output::Shut);
     drop(party);
   }
   concluded_ = true;

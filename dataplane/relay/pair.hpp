@@ -109,6 +109,7 @@ class Pair {
     std::array<std::uint8_t, FrameMachine::kMaxHeader> held{};  // the beginning of a header
     FrameMachine machine;                                       // of what it sends
     SendBacklog backlog;                                        // on its way to it
+    tls::ChannelPtr tls;                                        // null: plain text
   };
 
   [[nodiscard]] const Peer& at(Party party) const {
@@ -136,6 +137,7 @@ class Pair {
   void say_close(Turn& turn, Party to);
   void say_close_at_boundary(Turn& turn, Party to);
   void settle(Turn& turn);
+  static bool finish(Peer& peer);
   void drop(Party party);
   void reset_all();
   static void raise(Peer& peer, Output output) { peer.output = std::max(peer.output, output); }

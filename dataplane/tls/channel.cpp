@@ -1,0 +1,297 @@
+#include "dataplane/tls/channel.hpp"
+
+#include <openssl/err.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+namespace toyou::tls {
+namespace {
+
+// Of the descriptor, a call of read(): as many as fill the relay's buffer with full records.
+constexpr std::uint8_t kReadsPerCall = 4;
+
+constexpr std::array<std::string_view, kHandshakeResults> kResultWords = {
+    "ok",           "resumed", "unrecognized_name", "no_application_protocol",
+    "incompatible", "not_tls", "client_alert",      "protocol",
+    "client_gone",  "timeout", "overload"};
+
+Channel& channel_of(SSL* ssl) {
+  return *static_cast<Channel*>(SSL_get_app_data(ssl));
+}
+
+bool would_block(int error) {
+  return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+}
+
+}  // namespace
+
+std::string_view to_string(HandshakeResult result) {
+  return kResultWords[static_cast<std::size_t>(result)];
+}
+
+// --- the descriptor ------------------------------------------------------------------------------
+
+// Instead of OpenSSL's socket BIO: counts reads, knows when the socket is drained without a read
+// that says so, and sends without SIGPIPE.
+struct Channel::Io {
+  static int read(BIO* bio, char* into, int size) {
+    auto& channel = *static_cast<Channel*>(BIO_get_data(bio));
+    BIO_clear_retry_flags(bio);
+    // A short read has drained the socket: what comes later makes an event of its own.
+    if (channel.drained_ || channel.reads_left_ == 0) {
+      BIO_set_retry_read(bio);
+      return -1;
+    }
+    --channel.reads_left_;
+    const ssize_t n = ::recv(channel.fd_, into, static_cast<std::size_t>(size), 0);
+    if (n > 0) {
+      channel.drained_ = n < size;
+      return static_cast<int>(n);
+    }
+    if (n == 0) {
+      channel.end_seen_ = true;
+      return 0;
+    }
+    channel.errno_ = errno;
+    if (!would_block(errno)) return -1;
+    channel.drained_ = channel.empty_ = errno != EINTR;
+    BIO_set_retry_read(bio);
+    return -1;
+  }
+
+  static int write(BIO* bio, const char* from, int size) {
+    auto& channel = *static_cast<Channel*>(BIO_get_data(bio));
+    BIO_clear_retry_flags(bio);
+    const ssize_t n = ::send(channel.fd_, from, static_cast<std::size_t>(size), MSG_NOSIGNAL);
+    if (n >= 0) return static_cast<int>(n);
+    channel.errno_ = errno;
+    if (would_block(errno)) BIO_set_retry_write(bio);
+    return -1;
+  }
+
+  static long control(BIO* bio, int command, long, void*) {
+    const auto* channel = static_cast<const Channel*>(BIO_get_data(bio));
+    if (command == BIO_CTRL_FLUSH) return 1;
+    if (command == BIO_CTRL_EOF) return channel->end_seen_ ? 1 : 0;
+    return 0;
+  }
+
+  static const BIO_METHOD* method() {
+    static const BIO_METHOD* const made = [] {
+      BIO_METHOD* m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "descriptor");
+      TOYOU_ASSERT(m != nullptr);
+      BIO_meth_set_read(m, read);
+      BIO_meth_set_write(m, write);
+      BIO_meth_set_ctrl(m, control);
+      return m;
+    }();
+    return made;
+  }
+};
+
+// --- the handshake -------------------------------------------------------------------------------
+
+struct Channel::Handshake {
+  CertificateTablePtr certificates;
+  const Shown* shown = nullptr;  // of certificates, once the client has named what it wants
+};
+
+void Channel::install_callbacks(SSL_CTX* context) {
+  struct Access {
+    // For every ClientHello, with and without a name (RFC 6066 section 3, ingress-contract T5).
+    static int server_name(SSL* ssl, int* alert, void*) {
+      Channel& channel = channel_of(ssl);
+      if (!channel.handshake_) return SSL_TLSEXT_ERR_OK;
+      const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+      channel.handshake_->shown =
+          channel.handshake_->certificates->find(name != nullptr ? name : "");
+      if (channel.handshake_->shown != nullptr) return SSL_TLSEXT_ERR_OK;
+      channel.result_ = HandshakeResult::UnrecognizedName;
+      *alert = SSL_AD_UNRECOGNIZED_NAME;
+      return SSL_TLSEXT_ERR_ALERT_FATAL;
+    }
+    // Not called where a session is resumed: nothing is shown then.
+    static int certificate(SSL* ssl, void*) {
+      Channel& channel = channel_of(ssl);
+      if (!channel.handshake_ || channel.handshake_->shown == nullptr) return 0;
+      for (const Shown::Item& item : channel.handshake_->shown->items) {
+        const Certificate& shown = *item.certificate;
+        if (SSL_use_cert_and_key(ssl, shown.leaf.get(), shown.key.get(), shown.chain.get(), 1) !=
+            1) {
+          return 0;
+        }
+      }
+      return 1;
+    }
+  };
+  SSL_CTX_set_tlsext_servername_callback(context, Access::server_name);
+  SSL_CTX_set_cert_cb(context, Access::certificate, nullptr);
+}
+
+Channel::Channel(int fd, CertificateTablePtr certificates)
+    : handshake_(new Handshake{std::move(certificates)}), fd_(fd) {}
+
+Channel::~Channel() = default;
+
+std::unique_ptr<Channel> Channel::accept(const ServerContext& context, int fd,
+                                         CertificateTablePtr certificates) {
+  std::unique_ptr<Channel> channel(new Channel(fd, std::move(certificates)));
+  channel->ssl_.reset(SSL_new(context.get()));
+  BIO* bio = channel->ssl_ ? BIO_new(Io::method()) : nullptr;
+  if (bio == nullptr) {
+    ERR_clear_error();
+    return nullptr;
+  }
+  BIO_set_data(bio, channel.get());
+  BIO_set_init(bio, 1);
+  SSL_set_bio(channel->ssl_.get(), bio, bio);  // takes it
+  SSL_set_app_data(channel->ssl_.get(), channel.get());
+  SSL_set_accept_state(channel->ssl_.get());
+  return channel;
+}
+
+std::string Channel::server_name() const {
+  const char* name = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name);
+  return name != nullptr ? name : "";
+}
+
+Status Channel::handshake() {
+  if (!handshake_) return Status::Failed;
+  drained_ = false;
+  reads_left_ = kReadsPerCall;
+  errno_ = 0;
+  ERR_clear_error();
+  const int done = SSL_do_handshake(ssl_.get());
+  if (done == 1) return finish_handshake();
+  const int error = SSL_get_error(ssl_.get(), done);
+  if (error == SSL_ERROR_WANT_READ) return Status::WantRead;
+  if (error == SSL_ERROR_WANT_WRITE) return Status::WantWrite;
+  if (result_ != HandshakeResult::UnrecognizedName) result_ = classify(ERR_peek_error());
+  return fail_with(error);
+}
+
+Status Channel::finish_handshake() {
+  result_ = SSL_session_reused(ssl_.get()) == 1 ? HandshakeResult::Resumed : HandshakeResult::Ok;
+  handshake_.reset();
+  SSL_certs_clear(ssl_.get());  // nobody will ask again; a rotated key does not linger here
+  more_ = SSL_has_pending(ssl_.get()) == 1 || !drained_;
+  return Status::Done;
+}
+
+HandshakeResult Channel::classify(unsigned long error) const {
+  if (end_seen_ || error == 0) return HandshakeResult::ClientGone;
+  const int reason = ERR_GET_REASON(error);
+  if (reason > SSL_AD_REASON_OFFSET) return HandshakeResult::ClientAlert;
+  switch (reason) {
+    case SSL_R_NO_APPLICATION_PROTOCOL:
+      return HandshakeResult::NoApplicationProtocol;
+    case SSL_R_HTTP_REQUEST:
+    case SSL_R_HTTPS_PROXY_REQUEST:
+    case SSL_R_WRONG_VERSION_NUMBER:
+      return HandshakeResult::NotTls;
+    case SSL_R_UNSUPPORTED_PROTOCOL:
+    case SSL_R_VERSION_TOO_LOW:
+    case SSL_R_NO_PROTOCOLS_AVAILABLE:
+    case SSL_R_NO_SHARED_CIPHER:
+    case SSL_R_NO_SHARED_GROUPS:
+    case SSL_R_NO_SUITABLE_KEY_SHARE:
+    case SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM:
+    case SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS:
+      return HandshakeResult::Incompatible;
+    default:
+      return HandshakeResult::Protocol;
+  }
+}
+
+// --- bytes ---------------------------------------------------------------------------------------
+
+Status Channel::fail_with(int ssl_error) {
+  switch (ssl_error) {
+    case SSL_ERROR_WANT_READ:
+      return Status::WantRead;
+    case SSL_ERROR_WANT_WRITE:
+      return Status::WantWrite;
+    case SSL_ERROR_ZERO_RETURN:
+      return end_seen_ ? Status::Truncated : Status::Closed;
+    case SSL_ERROR_SYSCALL:
+      failure_ = errno_ != 0 ? std::strerror(errno_) : "connection closed";
+      break;
+    default:
+      errno_ = 0;
+      failure_ = take_error("TLS error");
+      break;
+  }
+  ERR_clear_error();
+  return Status::Failed;
+}
+
+Moved Channel::read(std::span<char> into) {
+  Moved moved;
+  drained_ = empty_ = false;
+  reads_left_ = kReadsPerCall;
+  errno_ = 0;
+  ERR_clear_error();
+  while (moved.bytes < into.size()) {
+    std::size_t bytes = 0;
+    const int done =
+        SSL_read_ex(ssl_.get(), into.data() + moved.bytes, into.size() - moved.bytes, &bytes);
+    if (done == 1) {
+      moved.bytes += bytes;
+      if (drained_ && SSL_has_pending(ssl_.get()) == 0) break;
+      continue;
+    }
+    // What came before the end is delivered first; the next call finds the end again.
+    moved.status = fail_with(SSL_get_error(ssl_.get(), done));
+    break;
+  }
+  read_waits_to_write_ = moved.status == Status::WantWrite;
+  switch (moved.status) {
+    case Status::Done:
+      more_ = !drained_ || SSL_has_pending(ssl_.get()) == 1;
+      break;
+    case Status::WantRead:
+      more_ = !drained_;
+      break;
+    case Status::WantWrite:
+      more_ = false;
+      break;
+    default:
+      more_ = true;
+  }
+  if (moved.bytes > 0) moved.status = Status::Done;
+  return moved;
+}
+
+Moved Channel::write(std::span<const char> bytes) {
+  Moved moved;
+  errno_ = 0;
+  ERR_clear_error();
+  while (moved.bytes < bytes.size()) {
+    std::size_t written = 0;
+    const int done =
+        SSL_write_ex(ssl_.get(), bytes.data() + moved.bytes, bytes.size() - moved.bytes, &written);
+    if (done != 1) {
+      moved.status = fail_with(SSL_get_error(ssl_.get(), done));
+      break;
+    }
+    moved.bytes += written;
+  }
+  if (moved.bytes > 0) moved.status = Status::Done;
+  return moved;
+}
+
+Status Channel::close_notify() {
+  if (handshake_ || (SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN) != 0) return Status::Done;
+  errno_ = 0;
+  ERR_clear_error();
+  const int done = SSL_shutdown(ssl_.get());
+  if (done >= 0) return Status::Done;
+  const Status status = fail_with(SSL_get_error(ssl_.get(), done));
+  return status == Status::WantWrite ? status : Status::Failed;
+}
+
+}  // namespace toyou::tls

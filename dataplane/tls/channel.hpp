@@ -1,0 +1,116 @@
+// TLS over one non-blocking descriptor: the state that an HTTP connection has, and that moves to
+// the relay with its descriptor. Bytes in, bytes out, and what to wait for; knows no event loop.
+//
+// Owned by whoever owns the descriptor, which it only borrows (same number wherever it moves); used
+// by one thread at a time. No call blocks or throws. While idle it holds no buffer.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "dataplane/tls/certificate_table.hpp"
+#include "dataplane/tls/server_context.hpp"
+
+namespace toyou::tls {
+
+enum class Status : std::uint8_t {
+  Done,       // something was moved, or the handshake is over
+  WantRead,   // nothing until the descriptor is readable
+  WantWrite,  // nothing until it is writable
+  Closed,     // the peer's close_notify: an end in order
+  Truncated,  // the TCP end came without close_notify
+  Failed,     // the peer broke TLS, or the connection is broken; failure() says what
+};
+
+struct Moved {
+  Status status = Status::Done;
+  std::size_t bytes = 0;  // plain bytes; more than none only with Done
+};
+
+// Why a handshake ended: a metric label.
+enum class HandshakeResult : std::uint8_t {
+  Ok,
+  Resumed,
+  UnrecognizedName,       // no certificate for the SNI name (T5)
+  NoApplicationProtocol,  // ALPN without http/1.1
+  Incompatible,           // no version, cipher, group or signature in common
+  NotTls,                 // plain HTTP, or another protocol
+  ClientAlert,            // the client refused, mostly our certificate
+  Protocol,               // malformed
+  ClientGone,
+  Timeout,
+  Overload,  // too many handshakes under way
+};
+inline constexpr std::size_t kHandshakeResults =
+    static_cast<std::size_t>(HandshakeResult::Overload) + 1;
+std::string_view to_string(HandshakeResult result);
+
+class Channel {
+ public:
+  // A server's side; the handshake uses `certificates` as they are now. Null: out of memory.
+  static std::unique_ptr<Channel> accept(const ServerContext& context, int fd,
+                                         CertificateTablePtr certificates);
+  ~Channel();
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
+
+  // Goes on with the handshake. Done: over, read() and write() may be called. A failure has sent
+  // its alert.
+  Status handshake();
+  // After the end of handshake(), whether Done or not.
+  [[nodiscard]] HandshakeResult result() const { return result_; }
+  // What the client named, of its own choice; empty: nothing. During the handshake and after it.
+  [[nodiscard]] std::string server_name() const;
+
+  // Reads as much as there is and fits, with a bounded number of reads of the descriptor, so that
+  // no peer keeps us busy with records that carry nothing.
+  Moved read(std::span<char> into);
+  // The last read() left something behind: it may bring more without any event.
+  [[nodiscard]] bool more() const { return more_; }
+  // The last read() found the descriptor empty, rather than stopped after a short read.
+  [[nodiscard]] bool empty() const { return empty_; }
+  // The last read() could not go on before the descriptor is writable.
+  [[nodiscard]] bool read_waits_to_write() const { return read_waits_to_write_; }
+
+  // Some of `bytes`; what is left must be given again first, with the same beginning.
+  Moved write(std::span<const char> bytes);
+
+  // Says that nothing follows. Done, WantWrite, or Failed: then there is nobody to say it to.
+  Status close_notify();
+
+  // The error of the last Failed: the system's, or 0 where it was TLS's.
+  [[nodiscard]] int error() const { return errno_; }
+  // Of the last failure, in OpenSSL's words, or the system's.
+  [[nodiscard]] const std::string& failure() const { return failure_; }
+
+  static void install_callbacks(SSL_CTX* context);  // SNI, and the certificates that go with it
+
+ private:
+  Channel(int fd, CertificateTablePtr certificates);
+  struct Io;         // the descriptor as OpenSSL's BIO
+  struct Handshake;  // what is needed until it is over
+
+  Status fail_with(int ssl_error);
+  Status finish_handshake();
+  HandshakeResult classify(unsigned long error) const;
+
+  SslPtr ssl_;
+  std::unique_ptr<Handshake> handshake_;
+  std::string failure_;
+  int fd_;
+  int errno_ = 0;
+  std::uint8_t reads_left_ = 0;
+  HandshakeResult result_ = HandshakeResult::ClientGone;
+  bool drained_ = false;   // the descriptor gave less than it was asked for
+  bool end_seen_ = false;  // its TCP end was read
+  bool empty_ = false;
+  bool more_ = false;
+  bool read_waits_to_write_ = false;
+};
+
+using ChannelPtr = std::unique_ptr<Channel>;
+
+}  // namespace toyou::tls

@@ -1,0 +1,21 @@
+#include "dataplane/tls/openssl.hpp"
+
+#include <openssl/err.h>
+
+namespace toyou::tls {
+
+void free_chain(STACK_OF(X509) * chain) {
+  sk_X509_pop_free(chain, X509_free);
+}
+
+BioPtr view_bio(const std::string& text) {
+  return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+}
+
+std::string take_error(const char* otherwise) {
+  const char* reason = ERR_reason_error_string(ERR_get_error());
+  ERR_clear_error();
+  return reason != nullptr ? reason : otherwise;
+}
+
+}  // namespace toyou::tls

@@ -1,0 +1,37 @@
+// OpenSSL's objects with an owner, and its errors in words.
+#pragma once
+
+#include <openssl/bio.h>
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include <memory>
+#include <string>
+
+namespace toyou::tls {
+
+template <auto Function>
+struct FreeBy {
+  template <class T>
+  void operator()(T* object) const {
+    Function(object);
+  }
+};
+void free_chain(STACK_OF(X509) * chain);
+
+using SslPtr = std::unique_ptr<SSL, FreeBy<SSL_free>>;
+using SslCtxPtr = std::unique_ptr<SSL_CTX, FreeBy<SSL_CTX_free>>;
+using X509Ptr = std::unique_ptr<X509, FreeBy<X509_free>>;
+using KeyPtr = std::unique_ptr<EVP_PKEY, FreeBy<EVP_PKEY_free>>;
+using BioPtr = std::unique_ptr<BIO, FreeBy<BIO_free>>;
+using ChainPtr = std::unique_ptr<STACK_OF(X509), FreeBy<free_chain>>;
+
+// A view of `text` as a BIO, for as long as `text` lives.
+BioPtr view_bio(const std::string& text);
+
+// The oldest error of this thread's queue in words ("key values mismatch"); empties the queue.
+// Reasons are constants of the library: they quote no input.
+std::string take_error(const char* otherwise);
+
+}  // namespace toyou::tls
