@@ -48,6 +48,11 @@ inline constexpr std::size_t kTrailerBytes = 8U << 10;
 inline constexpr std::chrono::milliseconds kHeadTimeout = 10s;
 inline constexpr std::chrono::milliseconds kKeepAliveTimeout = 75s;  // between two requests
 
+// --- TLS handshakes ----------------------------------------------------------------------------
+inline constexpr std::chrono::milliseconds kTlsHandshakeTimeout = 10s;
+inline constexpr std::size_t kTlsHandshakesAtOnce = 2'048;  // of a worker: some 40 KiB each
+inline constexpr std::chrono::milliseconds kTlsHandshakeSlow = 3s;  // may be ended for a newcomer
+
 // --- HTTP exchanges ---------------------------------------------------------------------------
 inline constexpr std::size_t kClientBufferBytes = 4U << 10;     // an idle client costs this; grows
 inline constexpr std::size_t kUpstreamBufferBytes = 16U << 10;  // grows to kResponseHeadBytes

@@ -62,6 +62,16 @@ void add_limits(flags::Parser& flags, DataplaneOptions& options) {
                  "Time for a client to send a request head");
 }
 
+void add_tls(flags::Parser& flags, DataplaneOptions& options) {
+  flags.text("--tls-min-version", options.tls.min_version, "VERSION",
+             "Oldest TLS version served: 1.2 or 1.3");
+  flags.text(
+      "--tls-ciphers", options.tls.ciphers, "NAMES",
+      "Cipher suites in OpenSSL's names, ':' between them; those of TLS 1.3 begin with TLS_");
+  flags.port("--tls-redirect-port", options.tls_redirect_port,
+             "HTTPS port in redirects from plain text, as clients see it");
+}
+
 void add_drain(flags::Parser& flags, DataplaneOptions& options) {
   flags.duration("--drain-delay", options.drain_delay,
                  "On SIGTERM: how long new connections are still served, while not ready");
@@ -79,6 +89,7 @@ std::optional<int> parse_options(int argc, const char* const* argv, DataplaneOpt
       .required();
   add_ports(flags, options);
   add_limits(flags, options);
+  add_tls(flags, options);
   add_drain(flags, options);
   flags.log(options.log);
   flags.footer(
@@ -88,6 +99,10 @@ std::optional<int> parse_options(int argc, const char* const* argv, DataplaneOpt
   if (const auto set = net::AddressSet::parse(options.trusted_proxies); !set) {
     return flags.refuse("--trusted-proxies: " + to_string(set.error()));
   }
+  if (const auto context = tls::ServerContext::make(options.tls); !context) {
+    return flags.refuse(context.error().context + ": " + context.error().message);
+  }
+  if (options.tls_redirect_port == 0) return flags.refuse("--tls-redirect-port: must not be 0");
   if (options.head_timeout <= Millis(0))
     return flags.refuse("--head-timeout: must be more than 0s");
   return std::nullopt;

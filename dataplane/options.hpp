@@ -9,6 +9,7 @@
 #include "common/clock.hpp"
 #include "common/log.hpp"
 #include "common/result.hpp"
+#include "dataplane/tls/server_context.hpp"
 
 namespace toyou {
 
@@ -22,6 +23,8 @@ struct DataplaneOptions {
   unsigned workers = 0;                      // 0: one per core that this process may use
   std::uint64_t max_connections = 0;         // live WebSockets over all routes; 0 = no limit
   std::vector<std::string> trusted_proxies;  // CIDRs whose X-Forwarded-* count
+  tls::Settings tls;
+  std::uint16_t tls_redirect_port = 443;  // in the URLs of redirects: what clients see
   Millis head_timeout{10'000};
   Millis drain_delay{0};
   Millis drain_period{10'000};

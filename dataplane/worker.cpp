@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "common/log.hpp"
-#include "dataplane/http/client_connection.hpp"
 
 namespace toyou {
 namespace {
@@ -28,19 +27,20 @@ Worker::Worker(WorkerSetup setup)
                .clock = setup.clock,
                .options = setup.options,
                .trusted_proxies = setup.trusted_proxies,
+               .tls = setup.tls,
                .tables = config::Tables::empty(),
                .pool = pool_,
                .connections = setup.connections,
                .relay = setup.relay,
                .metrics = metrics_,
                .draining = false,
+               .handshakes = {},
                .drain_signal = {}},
-      tls_refusal_(*io_),
       sweep_timer_(*io_) {
   http_.emplace(*io_, std::move(setup.http_listener),
-                [this](tcp::socket socket) { accept_http(std::move(socket)); });
+                [this](tcp::socket socket) { serve(std::move(socket), http::Transport::Plain); });
   https_.emplace(*io_, std::move(setup.https_listener),
-                 [this](tcp::socket socket) { tls_refusal_.refuse(std::move(socket)); });
+                 [this](tcp::socket socket) { serve(std::move(socket), http::Transport::Tls); });
 }
 
 Worker::~Worker() {
@@ -81,11 +81,11 @@ void Worker::set_tables(config::TablesPtr tables, std::function<void()> applied)
   });
 }
 
-void Worker::accept_http(tcp::socket socket) {
+void Worker::serve(tcp::socket socket, http::Transport transport) {
   metrics_.connections_accepted.add();
   metrics_.client_connections.fetch_add(1, std::memory_order_relaxed);
   ++open_;
-  asio::co_spawn(*io_, http::serve(context_, std::move(socket)),
+  asio::co_spawn(*io_, http::serve(context_, std::move(socket), transport),
                  [this](const std::exception_ptr& error) { connection_ended(error); });
 }
 

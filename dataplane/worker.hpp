@@ -14,8 +14,8 @@
 
 #include "common/asio.hpp"
 #include "common/owned_fd.hpp"
+#include "dataplane/http/client_connection.hpp"
 #include "dataplane/net/acceptor.hpp"
-#include "dataplane/net/tls_refusal.hpp"
 #include "dataplane/upstream/pool.hpp"
 #include "dataplane/worker_context.hpp"
 
@@ -26,6 +26,7 @@ struct WorkerSetup {
   const Clock& clock;
   const DataplaneOptions& options;
   const net::AddressSet& trusted_proxies;
+  const tls::ServerContext& tls;
   connections::Manager& connections;
   relay::Engine& relay;
   OwnedFd http_listener;
@@ -56,7 +57,7 @@ class Worker {
 
  private:
   void run();
-  void accept_http(tcp::socket socket);
+  void serve(tcp::socket socket, http::Transport transport);
   void connection_ended(const std::exception_ptr& error);
   void check_gate();
   void sweep();
@@ -66,7 +67,6 @@ class Worker {
   metrics::WorkerMetrics metrics_;
   upstream::Pool pool_;
   WorkerContext context_;
-  net::TlsRefusal tls_refusal_;
   std::optional<net::Acceptor> http_;
   std::optional<net::Acceptor> https_;
   std::optional<asio::steady_timer> sweep_timer_;

@@ -9,6 +9,7 @@
 #include "dataplane/drain_signal.hpp"
 #include "dataplane/metrics/worker_metrics.hpp"
 #include "dataplane/net/address_set.hpp"
+#include "dataplane/net/handshake_gate.hpp"
 #include "dataplane/options.hpp"
 #include "dataplane/relay/engine.hpp"
 
@@ -24,12 +25,14 @@ struct WorkerContext {
   const Clock& clock;
   const DataplaneOptions& options;
   const net::AddressSet& trusted_proxies;
+  const tls::ServerContext& tls;
   config::TablesPtr tables;           // replaced by a posted function; take a copy per request
   upstream::Pool& pool;               // idle keep-alive connections to backends
   connections::Manager& connections;  // thread-safe, shared by all workers
   relay::Engine& relay;               // thread-safe
   metrics::WorkerMetrics& metrics;    // plain counters of this worker
   bool draining = false;              // answer with Connection: close; no new keep-alive
+  net::HandshakeGate handshakes;      // TLS handshakes under way
   DrainSignal drain_signal;           // raised once `draining` is set: idle connections end
 };
 

@@ -38,9 +38,10 @@ void log_closed(const connections::ClosedRecord& record) {
 }  // namespace
 
 WorkerSet::WorkerSet(const DataplaneOptions& options, const Clock& clock,
-                     net::AddressSet trusted_proxies)
+                     net::AddressSet trusted_proxies, tls::ServerContext tls)
     : clock_(clock),
       trusted_proxies_(std::move(trusted_proxies)),
+      tls_(std::move(tls)),
       connections_(clock, options.max_connections,
                    [this](const connections::ClosedRecord& record) {
                      ended_.add(record, clock_.steady());
@@ -56,13 +57,16 @@ Result<std::unique_ptr<WorkerSet>> WorkerSet::open(const DataplaneOptions& optio
                                                    const Clock& clock) {
   auto trusted = net::AddressSet::parse(options.trusted_proxies);
   if (!trusted) return tl::unexpected(trusted.error());
+  auto tls = tls::ServerContext::make(options.tls);
+  if (!tls) return tl::unexpected(tls.error());
   const unsigned count = worker_count(options);
   auto http = net::open_listeners(options.listen_address, options.http_port, count);
   if (!http) return tl::unexpected(http.error());
   auto https = net::open_listeners(options.listen_address, options.https_port, count);
   if (!https) return tl::unexpected(https.error());
 
-  std::unique_ptr<WorkerSet> set(new WorkerSet(options, clock, std::move(*trusted)));
+  std::unique_ptr<WorkerSet> set(
+      new WorkerSet(options, clock, std::move(*trusted), std::move(*tls)));
   set->http_port_ = http->port;
   set->https_port_ = https->port;
   for (unsigned i = 0; i < count; ++i) {
@@ -72,6 +76,7 @@ Result<std::unique_ptr<WorkerSet>> WorkerSet::open(const DataplaneOptions& optio
                                              .clock = clock,
                                              .options = options,
                                              .trusted_proxies = set->trusted_proxies_,
+                                             .tls = set->tls_,
                                              .connections = set->connections_,
                                              .relay = *set->relays_.back(),
                                              .http_listener = std::move(http->sockets[i]),

@@ -55,10 +55,12 @@ class WorkerSet {
   [[nodiscard]] std::vector<const metrics::WorkerMetrics*> worker_metrics() const;
 
  private:
-  WorkerSet(const DataplaneOptions& options, const Clock& clock, net::AddressSet trusted_proxies);
+  WorkerSet(const DataplaneOptions& options, const Clock& clock, net::AddressSet trusted_proxies,
+            tls::ServerContext tls);
 
   const Clock& clock_;
   const net::AddressSet trusted_proxies_;
+  const tls::ServerContext tls_;
   metrics::EndedTotals ended_;
   connections::Manager connections_;
   std::vector<std::unique_ptr<relay::Engine>> relays_;

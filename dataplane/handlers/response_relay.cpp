@@ -63,7 +63,7 @@ asio::awaitable<Cause> relay_response(http::Exchange& x, http::Stream& upstream,
   const Framing framing = http::client_framing(head, x.head.http10);
   if (framing.kind == Framing::Kind::UntilClose) x.keep_alive = false;
   x.buffer.clear();
-  http::append_response_head(x.buffer, head, framing, connection_option(x));
+  http::append_response_head(x.buffer, head, framing, connection_option(x), x.hsts);
   x.outcome.status = head.status;
   x.outcome.response_begun = true;
   http::BodyDecoder decoder(head.framing, http::BodyDecoder::Trailers::Keep);

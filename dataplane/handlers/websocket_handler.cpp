@@ -57,11 +57,12 @@ relay::RelayPolicy make_policy(http::Exchange& x, const http::ResponseHead& resp
           .extensions = relay::negotiated_extensions(extensions)};
 }
 
-// Takes a side's descriptor out of Asio, with what it has sent past its head.
+// Takes a side's descriptor out of Asio, with its TLS and what it has sent past its head.
 relay::HandoffSide take_side(http::Stream& stream) {
   relay::HandoffSide side;
   side.early.assign(stream.input().view());
   side.fd = OwnedFd(stream.release());
+  side.tls = stream.release_tls();
   return side;
 }
 
@@ -107,7 +108,8 @@ asio::awaitable<void> finish_switch(http::Exchange& x, Handshake& handshake) {
     co_return;
   }
   x.buffer.clear();
-  http::append_response_head(x.buffer, handshake.response, {}, http::ConnectionOption::Upgrade);
+  http::append_response_head(x.buffer, handshake.response, {}, http::ConnectionOption::Upgrade,
+                             x.hsts);
   x.outcome.response_begun = true;
   http::Buffers buffers;
   buffers.add(x.buffer);

@@ -10,6 +10,7 @@
 #include "dataplane/http/exchange.hpp"
 #include "dataplane/http/head_scanner.hpp"
 #include "dataplane/http/request_id.hpp"
+#include "dataplane/http/tls_handshake.hpp"
 #include "dataplane/http/upgrade.hpp"
 #include "dataplane/middleware/chain.hpp"
 
@@ -18,24 +19,25 @@ namespace {
 
 constexpr std::size_t kRequestLineBytes = limits::kTargetBytes + 64;  // method and version beside
 
-Peer peer_of(const tcp::socket& socket) {
+Peer peer_of(const tcp::socket& socket, Transport transport) {
+  const bool tls = transport == Transport::Tls;
   error_code ec;
   const tcp::endpoint remote = socket.remote_endpoint(ec);
-  if (ec) return {};
+  if (ec) return {.tls = tls};
   const asio::ip::address& address = remote.address();
   if (address.is_v6() && address.to_v6().is_v4_mapped()) {
     const auto v4 = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
-    return {v4.to_string(), remote.port()};
+    return {v4.to_string(), remote.port(), tls};
   }
-  return {address.to_string(), remote.port()};
+  return {address.to_string(), remote.port(), tls};
 }
 
 // From accept to close or hand-over: reads heads, one exchange after the other.
 class ClientConnection {
  public:
-  ClientConnection(WorkerContext& worker, tcp::socket socket)
+  ClientConnection(WorkerContext& worker, tcp::socket socket, Transport transport)
       : worker_(worker),
-        peer_(peer_of(socket)),
+        peer_(peer_of(socket, transport)),
         stream_(std::move(socket), limits::kClientBufferBytes, limits::kHeadBytes),
         guard_(worker.io),
         scanner_(limits::kHeadBytes, kRequestLineBytes),
@@ -56,6 +58,7 @@ class ClientConnection {
     HandedOver,  // the relay has the descriptor
   };
 
+  asio::awaitable<bool> open();
   asio::awaitable<Head> read_head();
   asio::awaitable<HeadScanner::State> wait_for_head(error_code& ec);
   asio::awaitable<Head> refuse(Cause cause, HeadFault fault);
@@ -77,7 +80,8 @@ class ClientConnection {
 };
 
 asio::awaitable<void> ClientConnection::run() {
-  while (true) {
+  const bool opened = co_await open();
+  while (opened) {
     const Head head = co_await read_head();
     if (head == Head::Ended) break;
     Next next = Next::Close;
@@ -90,6 +94,15 @@ asio::awaitable<void> ClientConnection::run() {
     first_ = false;
   }
   stream_.close();
+}
+
+// Speaks TLS where the listener does; false: the handshake failed.
+asio::awaitable<bool> ClientConnection::open() {
+  if (!peer_.tls) co_return true;
+  idle_ = true;
+  const bool secured = co_await handshake(worker_, stream_, guard_, peer_);
+  idle_ = false;
+  co_return secured;
 }
 
 // Idle connections end with the drain; the others after their exchange.
@@ -214,7 +227,7 @@ asio::awaitable<void> ClientConnection::linger() {
   co_await stream_.settle();
   guard_.reset();
   error_code ec;
-  stream_.socket().shutdown(tcp::socket::shutdown_send, ec);
+  stream_.shutdown_send();
   const SteadyTime due = std::chrono::steady_clock::now() + limits::kLingerTime;
   std::size_t bytes = 0;
   while (!ec && bytes < limits::kLingerBytes) {
@@ -228,9 +241,9 @@ asio::awaitable<void> ClientConnection::linger() {
 
 }  // namespace
 
-asio::awaitable<void> serve(WorkerContext& worker, tcp::socket socket) {
+asio::awaitable<void> serve(WorkerContext& worker, tcp::socket socket, Transport transport) {
   try {
-    ClientConnection connection(worker, std::move(socket));
+    ClientConnection connection(worker, std::move(socket), transport);
     co_await connection.run();
   } catch (const std::exception& error) {
     log::error("a client connection was dropped", {{"error", error.what()}});

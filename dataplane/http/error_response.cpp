@@ -50,7 +50,8 @@ void append_error_response(std::string& out, const ErrorAnswer& answer, const Er
                  answer.http_status(), reason_phrase(answer.http_status()),
                  form.text ? "text/plain; charset=utf-8" : "application/problem+json", body.size(),
                  form.request_id);
-  out.append(answer.extra_fields);
+  out.append(answer.extra_fields).append(form.added_fields);
+  if (!answer.location.empty()) out.append("Location: ").append(answer.location).append("\r\n");
   if (form.retry_after_s > 0 && worth_a_retry(answer.cause)) {
     fmt::format_to(std::back_inserter(out), "Retry-After: {}\r\n", form.retry_after_s);
   }
@@ -78,6 +79,8 @@ bool prefers_text(const Fields& fields) {
 
 std::string_view reason_phrase(std::uint16_t status) {
   switch (status) {
+    case 308:
+      return "Permanent Redirect";
     case 400:
       return "Bad Request";
     case 401:

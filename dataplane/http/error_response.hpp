@@ -16,6 +16,7 @@ struct ErrorAnswer {
   std::uint16_t status = 0;         // 0: the cause's own
   std::string_view detail{};        // a constant; empty: the cause's sentence says it all
   std::string_view extra_fields{};  // whole lines, a constant: "Upgrade: websocket\r\n"
+  std::string location{};           // of a redirect
   [[nodiscard]] std::uint16_t http_status() const {
     return status != 0 ? status : info(cause).http_status;
   }
@@ -26,7 +27,8 @@ struct ErrorForm {
   bool text = false;       // text/plain instead of a problem document
   bool head_only = false;  // the answer to a HEAD
   bool close = true;
-  unsigned retry_after_s = 0;  // sent where trying again later makes sense for the cause
+  std::string_view added_fields{};  // whole lines
+  unsigned retry_after_s = 0;       // sent where trying again later makes sense for the cause
 };
 
 void append_error_response(std::string& out, const ErrorAnswer& answer, const ErrorForm& form);

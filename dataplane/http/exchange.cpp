@@ -31,6 +31,7 @@ asio::awaitable<void> answer(Exchange& x, ErrorAnswer error) {
        .text = x.text_errors,
        .head_only = x.method == "HEAD",
        .close = !x.keep_alive,
+       .added_fields = x.hsts,
        .retry_after_s =
            1 + static_cast<unsigned>(x.worker.pool.balancer().random(kRetryAfterSpread_s))});
   x.outcome.status = error.http_status();

@@ -20,6 +20,7 @@ namespace toyou::http {
 struct Peer {
   std::string address;  // literal; IPv4 also where the listener speaks IPv6
   std::uint16_t port = 0;
+  bool tls = false;  // it speaks TLS with us
 };
 
 // What the log line and the metrics say.
@@ -64,6 +65,7 @@ struct Exchange {
 
   std::string id;                   // set by middleware request_id
   Forwarded forwarded;              // set by middleware client_address
+  std::string hsts;                 // set by middleware hsts: a whole field line, or empty
   connections::Slot slot;           // set by middleware connection_limits
   connections::RecordFacts record;  // set by middleware mark_websocket
   Outcome outcome;

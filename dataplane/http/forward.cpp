@@ -56,9 +56,10 @@ void append_status_line(std::string& out, const ResponseHead& head) {
   out.append(head.reason).append("\r\n");
 }
 
-void append_end_to_end(std::string& out, const Fields& fields) {
+void append_end_to_end(std::string& out, const Fields& fields, std::string_view without = {}) {
   for (const Field& field : fields) {
     if (field.hop_by_hop || field.id == FieldId::content_length) continue;
+    if (!without.empty() && equal_ignoring_case(field.name, without)) continue;
     append_field(out, field.name, field.value);
   }
 }
@@ -100,9 +101,10 @@ void append_request_head(std::string& out, const RequestHead& head, const Forwar
 }
 
 void append_response_head(std::string& out, const ResponseHead& head, Framing framing,
-                          ConnectionOption option) {
+                          ConnectionOption option, std::string_view hsts) {
   append_status_line(out, head);
-  append_end_to_end(out, head.fields);
+  append_end_to_end(out, head.fields, hsts.empty() ? "" : "Strict-Transport-Security");
+  out.append(hsts);
   // HEAD and 304 tell the length of a body that does not follow; 204 and 1xx have none to tell.
   if (framing.kind == Framing::Kind::None && head.content_length && head.status >= 200 &&
       head.status != 204) {

@@ -27,9 +27,10 @@ void append_request_head(std::string& out, const RequestHead& head, const Forwar
 // How the client's connection goes on after a response.
 enum class ConnectionOption : std::uint8_t { Silent, Close, KeepAlive, Upgrade };
 
-// `framing`: how the body is delimited towards the client, see client_framing().
+// `framing`: how the body is delimited towards the client, see client_framing(). `hsts`: a whole
+// Strict-Transport-Security line that replaces the backend's, or empty.
 void append_response_head(std::string& out, const ResponseHead& head, Framing framing,
-                          ConnectionOption option);
+                          ConnectionOption option, std::string_view hsts = {});
 
 // A 1xx answer that is not the final one.
 void append_interim_head(std::string& out, const ResponseHead& head);

@@ -53,6 +53,11 @@ asio::awaitable<error_code> Stream::fill(Guard& guard, Millis limit) {
     guard.disarm();
     co_return ec;
   }
+  if (tls_) {
+    ec = co_await read_secure(space);
+    guard.disarm();
+    co_return ec;
+  }
   const std::size_t bytes = co_await socket_.async_read_some(
       asio::buffer(space.data, space.size), asio::redirect_error(asio::use_awaitable, ec));
   guard.disarm();
@@ -62,6 +67,10 @@ asio::awaitable<error_code> Stream::fill(Guard& guard, Millis limit) {
 
 asio::awaitable<error_code> Stream::write(Guard& guard, Millis limit, Buffers buffers) {
   error_code ec;
+  if (tls_) {
+    ec = co_await write_secure(guard, limit, buffers);
+    co_return ec;
+  }
   while (buffers.bytes() > 0) {
     std::size_t written = socket_.write_some(buffers, ec);
     if (ec == asio::error::would_block || ec == asio::error::try_again) {
@@ -87,6 +96,7 @@ void Stream::watch(Guard& guard) {
 }
 
 void Stream::start_background() {
+  if (tls_) return start_background_secure();
   const InputBuffer::Space space = input_.tail();
   if (space.size == 0) return;
   background_->pending = true;
@@ -132,8 +142,15 @@ int Stream::release() {
   return ec ? -1 : fd;
 }
 
+void Stream::shutdown_send() {
+  error_code ignored;
+  if (tls_) tls_->close_notify();
+  socket_.shutdown(tcp::socket::shutdown_send, ignored);
+}
+
 void Stream::close() {
   error_code ignored;
+  if (tls_ && socket_.is_open()) tls_->close_notify();
   socket_.close(ignored);
 }
 

@@ -1,4 +1,4 @@
-// One plain TCP connection with its input buffer.
+// One TCP connection, plain or with TLS, and its input buffer.
 //
 // Reads go to input(). While an exchange waits for its backend, watch() keeps one read of the
 // client's side under way, so that a client that leaves is noticed at once; the bytes of a next
@@ -12,6 +12,7 @@
 #include "common/asio.hpp"
 #include "dataplane/http/guard.hpp"
 #include "dataplane/http/input_buffer.hpp"
+#include "dataplane/tls/channel.hpp"
 
 namespace toyou::http {
 
@@ -49,6 +50,13 @@ class Stream {
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
+  // From now on everything goes through `channel`, which is over this socket's descriptor; its
+  // handshake comes first.
+  void secure(tls::ChannelPtr channel) { tls_ = std::move(channel); }
+  [[nodiscard]] const tls::Channel* tls() const { return tls_.get(); }
+  // Within `limit` in all. An error: tls()->result() says why, unless the guard does.
+  asio::awaitable<error_code> handshake(Guard& guard, Millis limit);
+
   [[nodiscard]] tcp::socket& socket() { return socket_; }
   [[nodiscard]] InputBuffer& input() { return input_; }
 
@@ -67,18 +75,27 @@ class Stream {
 
   // The descriptor, taken out of Asio, non-blocking; nothing may be pending. -1: failed.
   [[nodiscard]] int release();
+  // What belongs to that descriptor; null without TLS.
+  [[nodiscard]] tls::ChannelPtr release_tls() { return std::move(tls_); }
 
+  // Nothing more is sent: close_notify where there is TLS, and FIN.
+  void shutdown_send();
   void close();
-  // The peer learns that the message was cut: RST instead of FIN.
+  // The peer learns that the message was cut: RST instead of an end in order.
   void abort();
 
  private:
   struct Background;
   void start_background();
+  void start_background_secure();
+  asio::awaitable<error_code> wait_for(tls::Status status);
+  asio::awaitable<error_code> read_secure(InputBuffer::Space space);
+  asio::awaitable<error_code> write_secure(Guard& guard, Millis limit, Buffers& buffers);
   void on_background(const error_code& ec, std::size_t bytes);
   asio::awaitable<void> wait_background();
 
   tcp::socket socket_;
+  tls::ChannelPtr tls_;  // null: plain text
   InputBuffer input_;
   Guard* watcher_ = nullptr;
   std::shared_ptr<Background> background_;  // made by the first watch()

@@ -23,6 +23,8 @@ enum class Metric : std::uint8_t {
   RequestFailures,
   ClientConnectionsAccepted,
   ClientConnections,
+  TlsHandshakes,
+  CertificateExpiry,
   UpstreamEndpoints,
   UpstreamConnects,
   UpstreamConnectSeconds,

@@ -107,6 +107,23 @@ void add_upstreams(std::vector<MetricFamily>& out, const config::Tables& tables)
   family.into(out);
 }
 
+void add_tls(std::vector<MetricFamily>& out, const Workers& workers, const config::Tables& tables) {
+  Family handshakes(Metric::TlsHandshakes);
+  for (std::size_t i = 0; i < tls::kHandshakeResults; ++i) {
+    const auto sum =
+        total(workers, [=](const WorkerMetrics& w) { return w.tls_handshakes[i].value(); });
+    handshakes.add_nonzero(sum, {to_string(static_cast<tls::HandshakeResult>(i))});
+  }
+  handshakes.into(out);
+  Family expiry(Metric::CertificateExpiry);
+  tables.certificates()->for_each(
+      [&](const std::string& ns, const std::string& secret, const tls::Certificate& certificate) {
+        const auto end = std::chrono::duration<double>(certificate.not_after.time_since_epoch());
+        expiry.add(end.count(), {ns, secret});
+      });
+  expiry.into(out);
+}
+
 void add_snapshot(std::vector<MetricFamily>& out, const config::LoaderStatus& status) {
   Family generation(Metric::SnapshotGeneration);
   generation.add(status.generation.load());
@@ -270,7 +287,9 @@ std::vector<MetricFamily> Collector::Collect() const {
   add_routes(out, sum_routes());
   add_durations(out, sources_.ended.durations());
   add_workers(out, sources_.workers);
-  add_upstreams(out, *sources_.tables());
+  const config::TablesPtr tables = sources_.tables();
+  add_tls(out, sources_.workers, *tables);
+  add_upstreams(out, *tables);
   add_snapshot(out, sources_.loader);
   add_process(out);
   return out;

@@ -16,6 +16,7 @@
 #include "common/cause.hpp"
 #include "common/snapshot.hpp"
 #include "dataplane/config/tables.hpp"
+#include "dataplane/tls/channel.hpp"
 
 namespace toyou::metrics {
 
@@ -90,6 +91,7 @@ class WorkerMetrics {
   RouteMetrics& no_route() { return no_route_; }
 
   Counter connections_accepted;
+  std::array<Counter, tls::kHandshakeResults> tls_handshakes;
   Counter upstream_retries;
   Counter upstream_connects;
   std::array<Counter, kCauseCount> errors;  // requests by the cause of their end

@@ -24,7 +24,9 @@ Verdict request_id(http::Exchange& exchange);
 Verdict client_address(http::Exchange& exchange);
 
 // After routing.
+Verdict hsts(http::Exchange& exchange);
 Verdict route_action(http::Exchange& exchange);
+Verdict tls_redirect(http::Exchange& exchange);
 Verdict websocket_handshake(http::Exchange& exchange);
 Verdict origin(http::Exchange& exchange);
 Verdict connection_limits(http::Exchange& exchange);

@@ -1,0 +1,126 @@
+// The part of Stream that speaks TLS: waits for the descriptor, and leaves the bytes to the
+// Channel.
+#include <algorithm>
+#include <cstring>
+
+#include "dataplane/http/stream.hpp"
+
+namespace toyou::http {
+namespace {
+
+constexpr std::size_t kRecordBytes = 16'384;  // plain bytes of a full record
+
+bool waits(tls::Status status) {
+  return status == tls::Status::WantRead || status == tls::Status::WantWrite;
+}
+
+// Truncation is told from the end: a body that ends with the connection would look whole.
+error_code error_of(tls::Status status, const tls::Channel& channel) {
+  switch (status) {
+    case tls::Status::Done:
+    case tls::Status::WantRead:
+    case tls::Status::WantWrite:
+      return {};
+    case tls::Status::Closed:
+      return asio::error::eof;
+    case tls::Status::Truncated:
+      return asio::error::connection_reset;
+    case tls::Status::Failed:
+      break;
+  }
+  if (channel.error() == 0) return asio::error::connection_reset;
+  return {channel.error(), asio::error::get_system_category()};
+}
+
+// The next record: small pieces (a head, chunk lines, data) travel as one.
+std::span<const char> next_record(const Buffers& buffers) {
+  static thread_local std::array<char, kRecordBytes> record;
+  const asio::const_buffer& first = *buffers.begin();
+  if (first.size() >= kRecordBytes || first.size() == buffers.bytes()) {
+    return {static_cast<const char*>(first.data()), first.size()};
+  }
+  std::size_t size = 0;
+  for (const asio::const_buffer& piece : buffers) {
+    const std::size_t part = std::min(piece.size(), record.size() - size);
+    std::memcpy(record.data() + size, piece.data(), part);
+    size += part;
+    if (size == record.size()) break;
+  }
+  return {record.data(), size};
+}
+
+}  // namespace
+
+asio::awaitable<error_code> Stream::wait_for(tls::Status status) {
+  error_code ec;
+  co_await socket_.async_wait(
+      status == tls::Status::WantWrite ? tcp::socket::wait_write : tcp::socket::wait_read,
+      asio::redirect_error(asio::use_awaitable, ec));
+  co_return ec;
+}
+
+asio::awaitable<error_code> Stream::handshake(Guard& guard, Millis limit) {
+  error_code ec;
+  const SteadyTime due = std::chrono::steady_clock::now() + limit;
+  while (true) {
+    const tls::Status status = tls_->handshake();
+    ec = error_of(status, *tls_);
+    if (!waits(status)) co_return ec;
+    const auto left = std::chrono::ceil<Millis>(due - std::chrono::steady_clock::now());
+    if (!guard.arm(socket_, std::max(left, Millis(1)))) co_return asio::error::operation_aborted;
+    ec = co_await wait_for(status);
+    guard.disarm();
+    if (ec) co_return ec;
+  }
+}
+
+asio::awaitable<error_code> Stream::read_secure(InputBuffer::Space space) {
+  error_code ec;
+  while (!ec) {
+    const tls::Moved moved = tls_->read({space.data, space.size});
+    input_.commit(moved.bytes);
+    if (moved.bytes > 0) break;
+    ec = error_of(moved.status, *tls_);
+    if (!ec) ec = co_await wait_for(moved.status);
+  }
+  co_return ec;
+}
+
+// What was not taken is given again with the same beginning: the pieces stay as they are.
+asio::awaitable<error_code> Stream::write_secure(Guard& guard, Millis limit, Buffers& buffers) {
+  error_code ec;
+  while (buffers.bytes() > 0) {
+    const tls::Moved moved = tls_->write(next_record(buffers));
+    buffers.consume(moved.bytes);
+    if (moved.bytes > 0) continue;
+    ec = error_of(moved.status, *tls_);
+    if (ec) co_return ec;
+    if (!guard.arm(socket_, limit)) co_return asio::error::operation_aborted;
+    ec = co_await wait_for(moved.status);
+    if (ec) co_return ec;
+  }
+  co_return ec;
+}
+
+// As start_background(), with the descriptor's readiness instead of a read. What TLS holds already
+// makes no event.
+void Stream::start_background_secure() {
+  while (true) {
+    const InputBuffer::Space space = input_.tail();
+    if (space.size == 0) return;
+    const tls::Moved moved = tls_->read({space.data, space.size});
+    input_.commit(moved.bytes);
+    if (moved.bytes > 0) continue;
+    const error_code ec = error_of(moved.status, *tls_);
+    if (ec) return on_background(ec, 0);
+    break;
+  }
+  background_->pending = true;
+  socket_.async_wait(tcp::socket::wait_read, [background = background_](error_code ec) {
+    background->pending = false;
+    if (background->stream != nullptr) background->stream->on_background(ec, 0);
+    background->done.cancel();
+  });
+}
+
+}  // namespace toyou::http
