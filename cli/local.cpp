@@ -48,10 +48,11 @@ Supervisor::Program dataplane(const LocalOptions& options, const std::string& st
     // Started again, it gets the ports that the ready line named.
     const Ports ports =
         known.value_or(Ports{options.http_port, options.https_port, options.admin_port});
-    auto words = with({beside_us("toyou-dataplane"), "--snapshot-dir", state, "--http-port",
-                       std::to_string(ports.http), "--https-port", std::to_string(ports.https),
-                       "--admin-address", "127.0.0.1:" + std::to_string(ports.admin)},
-                      log_flags(options.log));
+    auto words = with(
+        {beside_us("toyou-dataplane"), "--snapshot-dir", state, "--http-port",
+         std::to_string(ports.http), "--https-port", std::to_string(ports.https), "--admin-address",
+         "127.0.0.1:" + std::to_string(ports.admin), "--tls-redirect-port", "0"},
+        log_flags(options.log));
     if (options.workers > 0) words = with(words, {"--workers", std::to_string(options.workers)});
     return words;
   };

@@ -12,6 +12,7 @@ constexpr std::array<CauseInfo, kCauseCount> kTable = {{
     {ClientClose, "client_close", 0, 0, 0, "the client closed the WebSocket"},
     {BackendClose, "backend_close", 0, 0, 0, "the backend closed the WebSocket"},
     {ClientGone, "client_gone", 0, 0, 1001, "client gone"},
+    {ClientTruncated, "client_truncated", 0, 0, 1001, "the client's TLS was cut off"},
     {BackendGone, "backend_gone", 502, 1014, 0, "backend gone"},
     {ConnectRefused, "connect_refused", 502, 0, 0, "no endpoint accepted the connection"},
     {ConnectTimeout, "connect_timeout", 504, 0, 0, "connecting to the backend took too long"},

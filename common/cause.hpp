@@ -15,6 +15,7 @@ enum class Cause : std::uint8_t {
   ClientClose,
   BackendClose,
   ClientGone,
+  ClientTruncated,
   BackendGone,
   ConnectRefused,
   ConnectTimeout,

@@ -68,8 +68,10 @@ void add_tls(flags::Parser& flags, DataplaneOptions& options) {
   flags.text(
       "--tls-ciphers", options.tls.ciphers, "NAMES",
       "Cipher suites in OpenSSL's names, ':' between them; those of TLS 1.3 begin with TLS_");
+  flags.duration("--tls-handshake-timeout", options.tls_handshake_timeout,
+                 "Time for a client to finish the TLS handshake");
   flags.port("--tls-redirect-port", options.tls_redirect_port,
-             "HTTPS port in redirects from plain text, as clients see it");
+             "HTTPS port in redirects from plain text, as clients see it; 0: the one listened on");
 }
 
 void add_drain(flags::Parser& flags, DataplaneOptions& options) {
@@ -102,9 +104,11 @@ std::optional<int> parse_options(int argc, const char* const* argv, DataplaneOpt
   if (const auto context = tls::ServerContext::make(options.tls); !context) {
     return flags.refuse(context.error().context + ": " + context.error().message);
   }
-  if (options.tls_redirect_port == 0) return flags.refuse("--tls-redirect-port: must not be 0");
   if (options.head_timeout <= Millis(0))
     return flags.refuse("--head-timeout: must be more than 0s");
+  if (options.tls_handshake_timeout <= Millis(0)) {
+    return flags.refuse("--tls-handshake-timeout: must be more than 0s");
+  }
   return std::nullopt;
 }
 

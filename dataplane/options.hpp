@@ -24,7 +24,8 @@ struct DataplaneOptions {
   std::uint64_t max_connections = 0;         // live WebSockets over all routes; 0 = no limit
   std::vector<std::string> trusted_proxies;  // CIDRs whose X-Forwarded-* count
   tls::Settings tls;
-  std::uint16_t tls_redirect_port = 443;  // in the URLs of redirects: what clients see
+  Millis tls_handshake_timeout{10'000};
+  std::uint16_t tls_redirect_port = 443;  // in redirects, as clients see it; 0: https_port as bound
   Millis head_timeout{10'000};
   Millis drain_delay{0};
   Millis drain_period{10'000};

@@ -28,6 +28,7 @@ Worker::Worker(WorkerSetup setup)
                .options = setup.options,
                .trusted_proxies = setup.trusted_proxies,
                .tls = setup.tls,
+               .tls_redirect_port = setup.tls_redirect_port,
                .tables = config::Tables::empty(),
                .pool = pool_,
                .connections = setup.connections,

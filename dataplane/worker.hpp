@@ -27,6 +27,7 @@ struct WorkerSetup {
   const DataplaneOptions& options;
   const net::AddressSet& trusted_proxies;
   const tls::ServerContext& tls;
+  std::uint16_t tls_redirect_port = 443;
   connections::Manager& connections;
   relay::Engine& relay;
   OwnedFd http_listener;

@@ -26,6 +26,7 @@ struct WorkerContext {
   const DataplaneOptions& options;
   const net::AddressSet& trusted_proxies;
   const tls::ServerContext& tls;
+  std::uint16_t tls_redirect_port;    // of the URLs that plain text is sent to
   config::TablesPtr tables;           // replaced by a posted function; take a copy per request
   upstream::Pool& pool;               // idle keep-alive connections to backends
   connections::Manager& connections;  // thread-safe, shared by all workers

@@ -69,6 +69,8 @@ Result<std::unique_ptr<WorkerSet>> WorkerSet::open(const DataplaneOptions& optio
       new WorkerSet(options, clock, std::move(*trusted), std::move(*tls)));
   set->http_port_ = http->port;
   set->https_port_ = https->port;
+  const std::uint16_t redirect_port =
+      options.tls_redirect_port != 0 ? options.tls_redirect_port : https->port;
   for (unsigned i = 0; i < count; ++i) {
     set->relays_.push_back(relay::make_epoll_engine(clock, set->connections_, i));
     set->workers_.push_back(
@@ -77,6 +79,7 @@ Result<std::unique_ptr<WorkerSet>> WorkerSet::open(const DataplaneOptions& optio
                                              .options = options,
                                              .trusted_proxies = set->trusted_proxies_,
                                              .tls = set->tls_,
+                                             .tls_redirect_port = redirect_port,
                                              .connections = set->connections_,
                                              .relay = *set->relays_.back(),
                                              .http_listener = std::move(http->sockets[i]),

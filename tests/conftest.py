@@ -11,6 +11,9 @@ import pytest
 
 from support import manifests
 from support.backends import Backend
+from support.certificates import Authority
+from support.snapshot_world import SnapshotWorld
+from support.tls import ANYBODY, over_tls
 from support.toyou import BIN, Separate, Toyou
 from support.wait import eventually
 from support.websocket import WebSocket
@@ -154,5 +157,77 @@ def site(gateway):
     for place in made:
         if place.gateway.process.poll() is None:
             place.gateway.folder.remove(place.name + ".yaml")
+    for backend in own:
+        backend.close()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    """Issues certificates; `authority.file` is what clients trust."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def world(tmp_path_factory):
+    """world(): a SnapshotWorld of this test alone; its dataplane is stopped at the end."""
+    made = []
+
+    def maker():
+        made.append(SnapshotWorld(tmp_path_factory.mktemp("world")))
+        return made[-1]
+
+    yield maker
+    for one in made:
+        if one.dataplane and one.dataplane.process.poll() is None:
+            one.dataplane.stop()
+
+
+@pytest.fixture(scope="session")
+def secure_world(tmp_path_factory, authority):
+    """A dataplane with one certificate, for *.tls.test."""
+    made = SnapshotWorld(tmp_path_factory.mktemp("secure"))
+    made.certificate("wildcard", authority.issue("*.tls.test"), ["*.tls.test"])
+    made.start()
+    yield made
+    assert made.dataplane.process.poll() is None, "\n".join(made.dataplane.err[-60:])
+    made.dataplane.stop()
+
+
+class SecureSite:
+    """A host below tls.test with a backend behind it."""
+
+    def __init__(self, world, name, backend, fields):
+        self.world, self.name, self.backend, self.host = world, name, backend, name + ".tls.test"
+        self.update(**fields)
+
+    def update(self, **fields):
+        self.world.route(self.name, self.host, self.backend, **fields)
+        assert self.world.publish()["state"] == "Loaded"
+
+    def tls(self, context=ANYBODY, **options):
+        return over_tls(self.host, context, **options)
+
+    def connect(self, context=ANYBODY, **options):
+        return Connection(self.world.https, tls=self.tls(context), **options)
+
+    def fetch(self, target="/", **request):
+        return fetch(self.world.https, target, tls=self.tls(), **{"host": self.host, **request})
+
+    def websocket(self, target="/", context=ANYBODY, **options):
+        return WebSocket(self.world.https, target, **{"host": self.host, "tls": self.tls(context), **options})
+
+
+@pytest.fixture
+def secure_site(secure_world):
+    """secure_site(handler=None, **route): a SecureSite. Failures of its backend fail the test."""
+    made, own = [], []
+
+    def make(handler=None, **fields):
+        backend = Backend(handler)
+        own.append(backend)
+        made.append(SecureSite(secure_world, "t%d-%d" % (os.getpid(), next(_numbers)), backend, fields))
+        return made[-1]
+
+    yield make
     for backend in own:
         backend.close()

@@ -23,7 +23,7 @@ Peer peer_of(const tcp::socket& socket, Transport transport) {
   const bool tls = transport == Transport::Tls;
   error_code ec;
   const tcp::endpoint remote = socket.remote_endpoint(ec);
-  if (ec) return {.tls = tls};
+  if (ec) return {.address = {}, .port = 0, .tls = tls};
   const asio::ip::address& address = remote.address();
   if (address.is_v6() && address.to_v6().is_v4_mapped()) {
     const auto v4 = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());

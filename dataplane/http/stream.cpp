@@ -22,6 +22,12 @@ struct Stream::Background {
   asio::steady_timer done;  // cancelled when the read is over
   Stream* stream;
   bool pending = false;
+
+  static void end(const std::shared_ptr<Background>& self, error_code ec, std::size_t bytes) {
+    self->pending = false;
+    if (self->stream != nullptr) self->stream->on_background(ec, bytes);
+    self->done.cancel();
+  }
 };
 
 Stream::Stream(tcp::socket socket, std::size_t initial_bytes, std::size_t limit_bytes)
@@ -96,16 +102,20 @@ void Stream::watch(Guard& guard) {
 }
 
 void Stream::start_background() {
-  if (tls_) return start_background_secure();
+  if (tls_) {
+    if (!take_what_came()) return;
+    background_->pending = true;
+    socket_.async_wait(tcp::socket::wait_read, [background = background_](error_code ec) {
+      Background::end(background, ec, 0);
+    });
+    return;
+  }
   const InputBuffer::Space space = input_.tail();
   if (space.size == 0) return;
   background_->pending = true;
   socket_.async_read_some(asio::buffer(space.data, space.size),
                           [background = background_](error_code ec, std::size_t bytes) {
-                            background->pending = false;
-                            if (background->stream != nullptr)
-                              background->stream->on_background(ec, bytes);
-                            background->done.cancel();
+                            Background::end(background, ec, bytes);
                           });
 }
 

@@ -76,7 +76,7 @@ class Stream {
   // The descriptor, taken out of Asio, non-blocking; nothing may be pending. -1: failed.
   [[nodiscard]] int release();
   // What belongs to that descriptor; null without TLS.
-  [[nodiscard]] tls::ChannelPtr release_tls() { return std::move(tls_); }
+  tls::ChannelPtr release_tls() { return std::move(tls_); }
 
   // Nothing more is sent: close_notify where there is TLS, and FIN.
   void shutdown_send();
@@ -87,7 +87,7 @@ class Stream {
  private:
   struct Background;
   void start_background();
-  void start_background_secure();
+  bool take_what_came();
   asio::awaitable<error_code> wait_for(tls::Status status);
   asio::awaitable<error_code> read_secure(InputBuffer::Space space);
   asio::awaitable<error_code> write_secure(Guard& guard, Millis limit, Buffers& buffers);

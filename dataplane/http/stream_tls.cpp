@@ -102,25 +102,18 @@ asio::awaitable<error_code> Stream::write_secure(Guard& guard, Millis limit, Buf
   co_return ec;
 }
 
-// As start_background(), with the descriptor's readiness instead of a read. What TLS holds already
-// makes no event.
-void Stream::start_background_secure() {
+// A background read of TLS: what it holds already makes no event. True: more comes with one.
+bool Stream::take_what_came() {
   while (true) {
     const InputBuffer::Space space = input_.tail();
-    if (space.size == 0) return;
+    if (space.size == 0) return false;
     const tls::Moved moved = tls_->read({space.data, space.size});
     input_.commit(moved.bytes);
     if (moved.bytes > 0) continue;
     const error_code ec = error_of(moved.status, *tls_);
-    if (ec) return on_background(ec, 0);
-    break;
+    if (ec) on_background(ec, 0);
+    return !ec;
   }
-  background_->pending = true;
-  socket_.async_wait(tcp::socket::wait_read, [background = background_](error_code ec) {
-    background->pending = false;
-    if (background->stream != nullptr) background->stream->on_background(ec, 0);
-    background->done.cancel();
-  });
 }
 
 }  // namespace toyou::http

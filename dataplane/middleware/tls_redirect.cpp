@@ -28,10 +28,10 @@ Verdict tls_redirect(http::Exchange& x) {
   if (x.protocol == snapshot::Protocol::WebSocket || x.head.host.empty()) {
     return http::ErrorAnswer{.cause = Cause::TlsRequired};
   }
-  return http::ErrorAnswer{.cause = Cause::TlsRequired,
-                           .status = 308,
-                           .location = tls_location(x.head.host, x.worker.options.tls_redirect_port,
-                                                    x.head.path, x.head.query)};
+  return http::ErrorAnswer{
+      .cause = Cause::TlsRequired,
+      .status = 308,
+      .location = tls_location(x.head.host, x.worker.tls_redirect_port, x.head.path, x.head.query)};
 }
 
 Verdict hsts(http::Exchange& x) {

@@ -24,6 +24,12 @@ bool out_of_memory(int error) {
   return error == ENOMEM || error == ENOBUFS;
 }
 
+// Of an end that no Close announced.
+Cause cause_of(Party party, Ending ending) {
+  if (party == Party::Backend) return Cause::BackendGone;
+  return ending == Ending::Cut ? Cause::ClientTruncated : Cause::ClientGone;
+}
+
 Side side_of(Party party) {
   return party == Party::Client ? Side::Client : Side::Backend;
 }
@@ -180,13 +186,13 @@ void Pair::read(Turn& turn, Party from) {
     received(turn, from, into, static_cast<std::size_t>(taken.bytes));
     return;
   }
-  if (taken.bytes == 0) return ended(turn, from, false);
+  if (taken.bytes == 0) return ended(turn, from, taken.cut ? Ending::Cut : Ending::InOrder);
   if (taken.error == EAGAIN) {
     peer.readable = taken.more || (peer.end_near && !taken.empty);
   } else if (out_of_memory(taken.error)) {
     abort(turn, Cause::Overload);
   } else {
-    ended(turn, from, true);
+    ended(turn, from, Ending::Reset);
   }
 }
 
@@ -320,22 +326,22 @@ void Pair::violated(Turn& turn, Party from, FrameError error) {
   if (peer.output == Output::Closing) raise(peer, Output::FinDue);
 }
 
-// The TCP end of `from` has been read: FIN, or `reset`.
-void Pair::ended(Turn& turn, Party from, bool reset) {
+// The end of `from` has been read.
+void Pair::ended(Turn& turn, Party from, Ending ending) {
   Peer& peer = at(from);
   const Party to = opposite(from);
   peer.input = Input::Ended;
   peer.readable = false;
   if (outcome_.cause == Cause::None) {
-    decide(turn, from == Party::Client ? Cause::ClientGone : Cause::BackendGone, side_of(from));
-    if (reset) raise(peer, Output::Shut);
+    decide(turn, cause_of(from, ending), side_of(from));
+    if (ending == Ending::Reset) raise(peer, Output::Shut);
     drop(from);
     // In the middle of a frame only the TCP end can say it.
     if (peer.machine.at_boundary()) say_close(turn, to);
     if (to == Party::Client || !peer.machine.at_boundary()) raise(at(to), Output::FinDue);
     return;
   }
-  if (reset) {
+  if (ending == Ending::Reset) {
     peer.backlog.clear();
     raise(peer, Output::Shut);
   }
@@ -354,7 +360,7 @@ void Pair::broken(Turn& turn, Party to) {
   peer.backlog.clear();
   if (peer.input == Input::Ended) return;
   peer.readable = peer.end_near = true;
-  if (!can_read(to)) ended(turn, to, true);
+  if (!can_read(to)) ended(turn, to, Ending::Reset);
 }
 
 void Pair::say_close(Turn& turn, Party to) {

@@ -44,6 +44,13 @@ enum class Output : std::uint8_t {
   Shut,      // FIN sent, or the socket takes nothing any more
 };
 
+// How the end of what it sends was found.
+enum class Ending : std::uint8_t {
+  InOrder,  // FIN, or close_notify where there is TLS
+  Cut,      // FIN in the midst of TLS: anybody on the way can forge one
+  Reset,
+};
+
 std::string_view to_string(Input input);
 std::string_view to_string(Output output);
 
@@ -132,7 +139,7 @@ class Pair {
   void decide(Turn& turn, Cause cause, Side side);
   void close_passed(Turn& turn, Party from);
   void violated(Turn& turn, Party from, FrameError error);
-  void ended(Turn& turn, Party from, bool reset);
+  void ended(Turn& turn, Party from, Ending ending);
   void broken(Turn& turn, Party to);
   void say_close(Turn& turn, Party to);
   void say_close_at_boundary(Turn& turn, Party to);

@@ -19,8 +19,9 @@ Taken take_secure(tls::Channel& channel, std::span<std::uint8_t> into) {
     case tls::Status::WantWrite:
       return {.bytes = -1, .error = EAGAIN, .more = channel.more(), .empty = channel.empty()};
     case tls::Status::Closed:
-    case tls::Status::Truncated:  // frames tell where a WebSocket ends, whatever TLS says
       return {};
+    case tls::Status::Truncated:
+      return {.cut = true};
     case tls::Status::Failed:
       break;
   }

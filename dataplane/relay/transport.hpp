@@ -15,6 +15,7 @@ namespace toyou::relay {
 struct Taken {
   ssize_t bytes = 0;   // 0: the end (of TLS or of TCP); below: `error`
   int error = 0;       // EAGAIN: nothing is there
+  bool cut = false;    // with the end: TCP's, and TLS had not ended
   bool more = false;   // there may be more to read without any event
   bool empty = false;  // with EAGAIN: the socket said so
 };

@@ -14,10 +14,18 @@ namespace {
 // Of the descriptor, a call of read(): as many as fill the relay's buffer with full records.
 constexpr std::uint8_t kReadsPerCall = 4;
 
-constexpr std::array<std::string_view, kHandshakeResults> kResultWords = {
-    "ok",           "resumed", "unrecognized_name", "no_application_protocol",
-    "incompatible", "not_tls", "client_alert",      "protocol",
-    "client_gone",  "timeout", "overload"};
+constexpr std::array<std::string_view, kHandshakeResults> kResultWords = {"ok",
+                                                                          "resumed",
+                                                                          "unrecognized_name",
+                                                                          "no_application_protocol",
+                                                                          "incompatible",
+                                                                          "not_tls",
+                                                                          "client_alert",
+                                                                          "protocol",
+                                                                          "client_gone",
+                                                                          "timeout",
+                                                                          "drain",
+                                                                          "overload"};
 
 Channel& channel_of(SSL* ssl) {
   return *static_cast<Channel*>(SSL_get_app_data(ssl));

@@ -42,6 +42,7 @@ enum class HandshakeResult : std::uint8_t {
   Protocol,               // malformed
   ClientGone,
   Timeout,
+  Drain,     // this process ends
   Overload,  // too many handshakes under way
 };
 inline constexpr std::size_t kHandshakeResults =

@@ -23,24 +23,39 @@ constexpr const char* kSignatures =
     "ECDSA+SHA512:RSA-PSS+SHA512:RSA+SHA384:RSA+SHA512:ed448";
 constexpr std::string_view kSessionContext = "toyou";
 
-// Names of TLS 1.3 suites begin with "TLS_"; OpenSSL keeps them in a list of their own.
-bool set_ciphers(SSL_CTX* context, const std::string& wanted) {
-  if (wanted.empty()) {
-    return SSL_CTX_set_cipher_list(context, kCiphers12) == 1 &&
-           SSL_CTX_set_ciphersuites(context, kCiphers13) == 1;
-  }
+// Whatever is asked for, a suite encrypts and proves who answers.
+constexpr const char* kNever = ":!aNULL:!eNULL:!PSK:!SRP";
+
+bool is_modern(std::string_view suite) {  // of TLS 1.3: in a list of its own
+  return suite.starts_with("TLS_");
+}
+
+// OpenSSL passes over a name that it does not know, as long as one is left. We do not.
+bool known(SSL_CTX* context, const std::string& name) {
+  if (name.empty()) return false;
+  if (is_modern(name)) return SSL_CTX_set_ciphersuites(context, name.c_str()) == 1;
+  const bool operation = std::string_view("!-+@").find(name.front()) != std::string_view::npos;
+  return operation || SSL_CTX_set_cipher_list(context, (name + kNever).c_str()) == 1;
+}
+
+// The first that is not known; empty: all are set. A list without suites of one version leaves ours
+// of that version.
+std::string set_ciphers(SSL_CTX* context, const std::string& wanted) {
   std::string old, modern;
   for (std::string_view rest = wanted; !rest.empty();) {
     const std::size_t colon = std::min(rest.find(':'), rest.size());
-    const std::string_view name = rest.substr(0, colon);
-    std::string& list = name.starts_with("TLS_") ? modern : old;
+    const std::string name(rest.substr(0, colon));
+    if (!known(context, name)) return name.empty() ? wanted : name;
+    std::string& list = is_modern(name) ? modern : old;
     if (!list.empty()) list += ':';
     list += name;
     rest.remove_prefix(std::min(colon + 1, rest.size()));
   }
-  // A list without suites of one version leaves ours of that version.
-  return SSL_CTX_set_cipher_list(context, old.empty() ? kCiphers12 : old.c_str()) == 1 &&
-         SSL_CTX_set_ciphersuites(context, modern.empty() ? kCiphers13 : modern.c_str()) == 1;
+  old = old.empty() ? kCiphers12 : old + kNever;
+  if (modern.empty()) modern = kCiphers13;
+  const bool set = SSL_CTX_set_cipher_list(context, old.c_str()) == 1 &&
+                   SSL_CTX_set_ciphersuites(context, modern.c_str()) == 1;
+  return set ? std::string() : wanted;
 }
 
 // ALPN (RFC 7301): http/1.1. A client that names protocols, and not this one, gets the alert that
@@ -94,9 +109,11 @@ Result<ServerContext> ServerContext::make(const Settings& settings) {
   const int version = settings.min_version == "1.3" ? TLS1_3_VERSION : TLS1_2_VERSION;
   SSL_CTX_set_min_proto_version(context, version);
   SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION);
+  const std::string unknown = set_ciphers(context, settings.ciphers);
   ERR_clear_error();
-  if (!set_ciphers(context, settings.ciphers)) {
-    return fail(ErrorKind::Invalid, take_error("no such cipher"), "--tls-ciphers");
+  if (!unknown.empty()) {
+    return fail(ErrorKind::Invalid, "'" + unknown + "' is no cipher suite that can be used here",
+                "--tls-ciphers");
   }
   out.hybrid_groups_ = SSL_CTX_set1_groups_list(context, kHybridGroups) == 1;
   ERR_clear_error();

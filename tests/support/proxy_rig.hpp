@@ -183,6 +183,8 @@ class ProxyRig {
   std::vector<snapshot::Endpoint> endpoints;
   DataplaneOptions options;
   std::vector<std::string> trusted;
+  http::Transport transport = http::Transport::Plain;
+  std::vector<snapshot::Certificate> certificates;
 
   ProxyRig() { endpoints.push_back({"127.0.0.1", backend.port()}); }
   ~ProxyRig() { stop(); }
@@ -191,10 +193,14 @@ class ProxyRig {
 
   void start() {
     trusted_proxies_ = *net::AddressSet::parse(trusted);
+    tls_.emplace(*tls::ServerContext::make(options.tls));
     snapshot::Update update;
     update.manifest.generation = 1;
     put(update.changed, with_backends(route, {"upstream/default/web/80"}));
     put(update.changed, upstream("web", endpoints));
+    for (const snapshot::Certificate& certificate : certificates) put(update.changed, certificate);
+    auto shown = tls::CertificateTable::build(update, nullptr);
+    ASSERT_TRUE(shown.has_value());
     io_.emplace(1);
     pool_.emplace(*io_, clock_);
     context_.emplace(WorkerContext{.index = 0,
@@ -202,12 +208,15 @@ class ProxyRig {
                                    .clock = clock_,
                                    .options = options,
                                    .trusted_proxies = trusted_proxies_,
-                                   .tables = config::Tables::build(update, nullptr),
+                                   .tls = *tls_,
+                                   .tls_redirect_port = options.tls_redirect_port,
+                                   .tables = config::Tables::build(update, nullptr, *shown),
                                    .pool = *pool_,
                                    .connections = manager,
                                    .relay = engine,
                                    .metrics = metrics,
                                    .draining = false,
+                                   .handshakes = {},
                                    .drain_signal = {}});
     acceptor_.emplace(*io_, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
     accept_next();
@@ -273,7 +282,7 @@ class ProxyRig {
     acceptor_->async_accept([this](const error_code& ec, tcp::socket socket) {
       if (ec) return;
       add_open(1);
-      asio::co_spawn(*io_, http::serve(*context_, std::move(socket)),
+      asio::co_spawn(*io_, http::serve(*context_, std::move(socket), transport),
                      [this](const std::exception_ptr& error) {
                        EXPECT_EQ(error, nullptr);
                        add_open(-1);
@@ -294,6 +303,7 @@ class ProxyRig {
 
  private:
   net::AddressSet trusted_proxies_;
+  std::optional<tls::ServerContext> tls_;
   std::optional<asio::io_context> io_;
   std::optional<upstream::Pool> pool_;
   std::optional<WorkerContext> context_;

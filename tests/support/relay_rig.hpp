@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -160,6 +161,8 @@ class RelayRig {
     relay::RelayPolicy policy = {};
     std::string client_early = {};
     std::string backend_early = {};
+    // Given the client's near end, before the relay gets it.
+    std::function<tls::ChannelPtr(int near, int far)> secure = {};
     int buffer_bytes = 0;  // of the far ends' receive and near ends' send buffers; 0: the kernel's
   };
 
@@ -167,8 +170,11 @@ class RelayRig {
     TcpPair client = tcp_pair(opening.buffer_bytes);
     TcpPair backend = tcp_pair(opening.buffer_bytes);
     relay::Handoff handoff;
-    handoff.client = {std::move(client.near), std::move(opening.client_early)};
-    handoff.backend = {std::move(backend.near), std::move(opening.backend_early)};
+    if (opening.secure) handoff.client.tls = opening.secure(client.near.get(), client.far.get());
+    handoff.client.fd = std::move(client.near);
+    handoff.client.early = std::move(opening.client_early);
+    handoff.backend.fd = std::move(backend.near);
+    handoff.backend.early = std::move(opening.backend_early);
     handoff.policy = opening.policy;
     connections::RecordFacts facts;
     facts.id = std::to_string(++opened_);

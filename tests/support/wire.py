@@ -150,12 +150,14 @@ def read_body(stream, message, request_method=None):
 
 
 class Connection:
-    """A client's connection to `port` on the loopback."""
+    """A client's connection to `port` on the loopback; `tls` from support.tls.over_tls."""
 
-    def __init__(self, port, address="127.0.0.1", timeout=15, source=None):
+    def __init__(self, port, address="127.0.0.1", timeout=15, source=None, tls=None):
         source = (source, 0) if source else None
         self.sock = socket.create_connection((address, port), timeout=timeout, source_address=source)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.sock = tls(self.sock)
         self.stream = Stream(self.sock)
 
     def __enter__(self):
@@ -220,9 +222,9 @@ def request_bytes(target="/", host="example.test", method="GET", headers=(), bod
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + (body or b"")
 
 
-def fetch(port, target="/", **request):
+def fetch(port, target="/", tls=None, **request):
     """One request on a connection of its own."""
-    with Connection(port) as connection:
+    with Connection(port, tls=tls) as connection:
         return connection.ask(target, **request)
 
 
