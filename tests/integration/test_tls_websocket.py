@@ -1,15 +1,15 @@
 """WebSocket over TLS: the handshake, the move to the relay, frames of every kind, every way to end."""
 import re
+import signal
 import ssl
 
 import pytest
 
 from support import websocket
-from support.backends import echo_websocket
-from support.tls import client_context
+from support.backends import Backend, echo_websocket
+from support.tls import client_context, over_tls
 from support.wait import eventually
 from support.websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, Refused, WebSocket, client_frame, encode
-from support.wire import fetch
 
 pytestmark = pytest.mark.tsan
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
@@ -214,11 +214,14 @@ def test_a_refused_handshake_is_answered(secure_site):
     assert (refused.value.response.status, refused.value.response.body) == (403, b"not you")
 
 
-def test_the_admin_closes_it(echo, start):
-    dataplane = echo.world.dataplane
-    with echo.websocket() as ws:
-        assert ws.echo("x") == "x"
-        (item,) = [c for c in dataplane.json("/api/v1/connections")["connections"] if c["host"] == echo.host]
-        assert fetch(dataplane.admin, "/api/v1/connections/" + item["id"], method="DELETE").status < 300
-        assert ws.closed()[0] == 1012 and ws.sock.ended_in_order
-    assert cause_of(echo, start) == ("admin", "proxy")
+def test_a_drain_closes_in_order(world, authority):
+    place = world()
+    with Backend(echo_websocket) as backend:
+        place.route("site", "drain.test", backend)
+        place.certificate("one", authority.issue("drain.test"), ["drain.test"])
+        place.start()
+        with WebSocket(place.https, host="drain.test", tls=over_tls("drain.test")) as ws:
+            assert ws.echo("x") == "x"
+            place.dataplane.send_signal(signal.SIGTERM)
+            assert ws.closed()[0] == 1012 and ws.sock.ended_in_order
+        assert place.dataplane.wait() == 0

@@ -19,6 +19,7 @@ class Alert(AssertionError):
 def client_context(authority=None, minimum=None, maximum=None, ciphers=None, alpn=()):
     """`authority`: None trusts everybody. `ciphers`: of TLS 1.2."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0x80)  # a truncation is no end
     if authority is None:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     else:
@@ -50,9 +51,9 @@ class TlsSocket:
             except ssl.SSLWantReadError:
                 self.flush(pieces)
                 self._feed()
-            except ssl.SSLEOFError as error:
-                raise Truncated("in the handshake") from error
             except ssl.SSLError as error:
+                if error.reason == "UNEXPECTED_EOF_WHILE_READING":
+                    raise Truncated("in the handshake") from error
                 self.flush()
                 raise Alert(error.reason) from error
         if not hold_last:
@@ -89,14 +90,15 @@ class TlsSocket:
     def recv(self, size):
         while True:
             try:
-                return self.tls.read(size)
+                data = self.tls.read(size)
+                self.ended_in_order = self.ended_in_order or not data
+                return data
             except ssl.SSLWantReadError:
                 self.flush()
                 self._feed()
-            except ssl.SSLZeroReturnError:
-                self.ended_in_order = True
-                return b""
-            except ssl.SSLEOFError as error:
+            except ssl.SSLError as error:
+                if error.reason != "UNEXPECTED_EOF_WHILE_READING":
+                    raise
                 raise Truncated("no close_notify") from error
 
     def close_notify(self):
