@@ -95,7 +95,7 @@ TEST(Supervisor, StartsAgainWithThePortsOfTheReadyLineWhichIsShownOnce) {
 TEST(Supervisor, AChildThatEndsBadlyWhileStoppingIsAFailure) {
   const auto [status, text] = supervise({script(
       "serves",
-      std::string(kReady) + "kill -TERM $PPID; trap 'exit 5' TERM; while :; do sleep 0.01; done",
+      std::string(kReady) + "trap 'exit 5' TERM; kill -TERM $PPID; while :; do sleep 0.01; done",
       Output::ToPipe)});
   EXPECT_EQ(status, 1);
 }
