@@ -39,6 +39,9 @@ Supervisor::Program controller(const LocalOptions& options, const std::string& s
   auto argv = with({beside_us("toyou-controller"), "--source", "directory", "--directory",
                     options.directory, "--snapshot-dir", state, "--admin-address", "127.0.0.1:0"},
                    log_flags(options.log));
+  if (!options.default_certificate.empty()) {
+    argv = with(std::move(argv), {"--default-certificate", options.default_certificate});
+  }
   return {"toyou-controller", Output::ToStandardError,
           [argv = std::move(argv)](const std::optional<Ports>&) { return argv; }};
 }
@@ -81,6 +84,8 @@ void add_local_command(flags::Parser& program, LocalOptions& options) {
   local.port("--https-port", options.https_port, "HTTPS; 0 picks a free port");
   local.port("--admin-port", options.admin_port, "Admin API on 127.0.0.1; 0 picks a free port");
   local.number("--workers", options.workers, 0, kMaxWorkers, "Threads that serve; 0: one per core");
+  local.text("--default-certificate", options.default_certificate, "NS/NAME",
+             "Secret whose certificate is shown where no other is");
   local.text("--state-dir", options.state_dir, "DIR",
              "Where snapshots are kept; default: a temporary directory");
   local.log(options.log);

@@ -14,8 +14,9 @@ struct LocalOptions {
   std::uint16_t http_port = 8080;
   std::uint16_t https_port = 8443;
   std::uint16_t admin_port = 9901;
-  unsigned workers = 0;   // 0: one per core
-  std::string state_dir;  // empty: a temporary one
+  unsigned workers = 0;             // 0: one per core
+  std::string default_certificate;  // NS/NAME of a Secret; empty: none
+  std::string state_dir;            // empty: a temporary one
   log::Options log;
 };
 

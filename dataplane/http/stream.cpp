@@ -105,9 +105,10 @@ void Stream::start_background() {
   if (tls_) {
     if (!take_what_came()) return;
     background_->pending = true;
-    socket_.async_wait(tcp::socket::wait_read, [background = background_](error_code ec) {
-      Background::end(background, ec, 0);
-    });
+    const auto what =
+        tls_->read_waits_to_write() ? tcp::socket::wait_write : tcp::socket::wait_read;
+    socket_.async_wait(
+        what, [background = background_](error_code ec) { Background::end(background, ec, 0); });
     return;
   }
   const InputBuffer::Space space = input_.tail();

@@ -16,8 +16,9 @@ Taken take_secure(tls::Channel& channel, std::span<std::uint8_t> into) {
     case tls::Status::Done:
       return {.bytes = static_cast<ssize_t>(moved.bytes), .more = channel.more()};
     case tls::Status::WantRead:
-    case tls::Status::WantWrite:
       return {.bytes = -1, .error = EAGAIN, .more = channel.more(), .empty = channel.empty()};
+    case tls::Status::WantWrite:  // an edge will tell when the socket takes something
+      return {.bytes = -1, .error = EAGAIN, .empty = true};
     case tls::Status::Closed:
       return {};
     case tls::Status::Truncated:

@@ -17,7 +17,7 @@ struct Taken {
   int error = 0;       // EAGAIN: nothing is there
   bool cut = false;    // with the end: TCP's, and TLS had not ended
   bool more = false;   // there may be more to read without any event
-  bool empty = false;  // with EAGAIN: the socket said so
+  bool empty = false;  // with EAGAIN: only an event can bring more, whatever was announced
 };
 
 Taken take_secure(tls::Channel& channel, std::span<std::uint8_t> into);

@@ -226,15 +226,21 @@ Status Channel::fail_with(int ssl_error) {
     case SSL_ERROR_ZERO_RETURN:
       return end_seen_ ? Status::Truncated : Status::Closed;
     case SSL_ERROR_SYSCALL:
-      failure_ = errno_ != 0 ? std::strerror(errno_) : "connection closed";
+      if (failure_.empty()) failure_ = errno_ != 0 ? std::strerror(errno_) : "connection closed";
       break;
     default:
       errno_ = 0;
-      failure_ = take_error("TLS error");
+      if (failure_.empty()) failure_ = take_error("TLS error");
       break;
   }
   ERR_clear_error();
   return Status::Failed;
+}
+
+// The peer asked for new keys of ours, and they have to wait for a record that is half sent.
+// OpenSSL takes a second such request for a fatal error then: nothing is read before.
+bool Channel::owes_keys() const {
+  return write_pending_ && SSL_get_key_update_type(ssl_.get()) != SSL_KEY_UPDATE_NONE;
 }
 
 Moved Channel::read(std::span<char> into) {
@@ -244,6 +250,10 @@ Moved Channel::read(std::span<char> into) {
   errno_ = 0;
   ERR_clear_error();
   while (moved.bytes < into.size()) {
+    if (owes_keys()) {
+      moved.status = Status::WantWrite;
+      break;
+    }
     std::size_t bytes = 0;
     const int done =
         SSL_read_ex(ssl_.get(), into.data() + moved.bytes, into.size() - moved.bytes, &bytes);
@@ -288,6 +298,7 @@ Moved Channel::write(std::span<const char> bytes) {
     }
     moved.bytes += written;
   }
+  write_pending_ = moved.status == Status::WantWrite;
   if (moved.bytes > 0) moved.status = Status::Done;
   return moved;
 }

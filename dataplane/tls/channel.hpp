@@ -84,7 +84,7 @@ class Channel {
 
   // The error of the last Failed: the system's, or 0 where it was TLS's.
   [[nodiscard]] int error() const { return errno_; }
-  // Of the last failure, in OpenSSL's words, or the system's.
+  // Of the first failure, in OpenSSL's words, or the system's.
   [[nodiscard]] const std::string& failure() const { return failure_; }
 
   static void install_callbacks(SSL_CTX* context);  // SNI, and the certificates that go with it
@@ -95,6 +95,7 @@ class Channel {
   struct Handshake;  // what is needed until it is over
 
   Status fail_with(int ssl_error);
+  [[nodiscard]] bool owes_keys() const;
   Status finish_handshake();
   HandshakeResult classify(unsigned long error) const;
 
@@ -110,6 +111,7 @@ class Channel {
   bool empty_ = false;
   bool more_ = false;
   bool read_waits_to_write_ = false;
+  bool write_pending_ = false;  // part of a record is on its way
 };
 
 using ChannelPtr = std::unique_ptr<Channel>;

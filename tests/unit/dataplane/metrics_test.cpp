@@ -13,6 +13,7 @@
 #include "dataplane/metrics/collector.hpp"
 #include "dataplane/metrics/ended_totals.hpp"
 #include "dataplane/metrics/worker_metrics.hpp"
+#include "tests/support/tls_rig.hpp"
 
 namespace toyou::metrics {
 namespace {
@@ -190,6 +191,21 @@ TEST_F(MetricsTest, EndpointsAreCountedByState) {
   const std::string labels = R"({namespace="default",service="echo",port="80",state=")";
   EXPECT_EQ(value("toyou_upstream_endpoints" + labels + "ready\"}"), 1);
   EXPECT_EQ(value("toyou_upstream_endpoints" + labels + "terminating\"}"), 1);
+}
+
+TEST_F(MetricsTest, HandshakesByResultAndCertificatesByExpiry) {
+  one.tls_handshakes[static_cast<std::size_t>(tls::HandshakeResult::Ok)].add();
+  two.tls_handshakes[static_cast<std::size_t>(tls::HandshakeResult::Ok)].add();
+  two.tls_handshakes[static_cast<std::size_t>(tls::HandshakeResult::NotTls)].add();
+  tables = config::Tables::build(
+      update_of({"chat"}), nullptr,
+      test::table_of({test::secret_of("web", {"a.test"}, test::make_certificate("a.test"))}));
+  EXPECT_EQ(value("toyou_tls_handshakes_total{result=\"ok\"}"), 2);
+  EXPECT_EQ(value("toyou_tls_handshakes_total{result=\"not_tls\"}"), 1);
+  EXPECT_EQ(value("toyou_tls_handshakes_total{result=\"timeout\"}"), -1);
+  const double end =
+      value("toyou_certificate_expiry_seconds{namespace=\"default\",secret=\"web\"}");
+  EXPECT_NEAR(end, static_cast<double>(std::time(nullptr)) + 30 * 86'400.0, 60);
 }
 
 TEST(StatusCounters, AnyStatusHasAPlace) {

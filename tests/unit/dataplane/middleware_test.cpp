@@ -5,6 +5,7 @@
 
 #include "dataplane/middleware/chain.hpp"
 #include "dataplane/middleware/client_address.hpp"
+#include "dataplane/middleware/tls_location.hpp"
 
 namespace toyou::middleware {
 namespace {
@@ -20,9 +21,9 @@ std::vector<std::string_view> names(std::span<const Middleware> chain) {
 TEST(Chain, RunsInThisOrder) {
   EXPECT_EQ(names(before_routing()),
             (std::vector<std::string_view>{"request_id", "client_address"}));
-  EXPECT_EQ(names(for_route()),
-            (std::vector<std::string_view>{"route_action", "websocket_handshake", "origin",
-                                           "connection_limits", "mark_websocket"}));
+  EXPECT_EQ(names(for_route()), (std::vector<std::string_view>{
+                                    "hsts", "route_action", "tls_redirect", "websocket_handshake",
+                                    "origin", "connection_limits", "mark_websocket"}));
 }
 
 TEST(ClientAddress, IsTheLastOneThatNoTrustedProxyVouchesFor) {
@@ -50,6 +51,13 @@ TEST(ClientAddress, IsTheLastOneThatNoTrustedProxyVouchesFor) {
   for (const Case& c : cases) {
     EXPECT_EQ(client_behind(c.chain, c.peer, *trusted), c.client) << c.chain << " by " << c.peer;
   }
+}
+
+TEST(TlsLocation, KeepsWhatTheClientAskedFor) {
+  EXPECT_EQ(tls_location("a.test", 443, "/", ""), "https://a.test/");
+  EXPECT_EQ(tls_location("a.test", 8443, "/x%20y", "?q=1&r=%2F"),
+            "https://a.test:8443/x%20y?q=1&r=%2F");
+  EXPECT_EQ(tls_location("[::1]", 8443, "/", ""), "https://[::1]:8443/");
 }
 
 }  // namespace

@@ -42,7 +42,9 @@ TEST(Options, AllFlagsAreRead) {
       parse({"--snapshot-dir=/x", "--listen-address=::1", "--http-port=0", "--https-port=1",
              "--admin-address=:0", "--metrics-address=[::1]:2", "--workers=3",
              "--max-connections=5", "--trusted-proxies=10.0.0.0/8,::1", "--head-timeout=3s",
-             "--drain-delay=1s", "--drain-period=1m", "--log-level=debug", "--log-format=json"});
+             "--tls-min-version=1.3", "--tls-ciphers=TLS_AES_128_GCM_SHA256",
+             "--tls-handshake-timeout=4s", "--tls-redirect-port=0", "--drain-delay=1s",
+             "--drain-period=1m", "--log-level=debug", "--log-format=json"});
   ASSERT_FALSE(got.status) << got.error;
   const DataplaneOptions& o = got.options;
   EXPECT_EQ(o.listen_address, "::1");
@@ -54,6 +56,10 @@ TEST(Options, AllFlagsAreRead) {
   EXPECT_EQ(o.max_connections, 5U);
   EXPECT_EQ(o.trusted_proxies, (std::vector<std::string>{"10.0.0.0/8", "::1"}));
   EXPECT_EQ(o.head_timeout, Millis(3'000));
+  EXPECT_EQ(o.tls.min_version, "1.3");
+  EXPECT_EQ(o.tls.ciphers, "TLS_AES_128_GCM_SHA256");
+  EXPECT_EQ(o.tls_handshake_timeout, Millis(4'000));
+  EXPECT_EQ(o.tls_redirect_port, 0);
   EXPECT_EQ(o.drain_delay, Millis(1'000));
   EXPECT_EQ(o.drain_period, Millis(60'000));
   EXPECT_EQ(o.log.level, log::Level::Debug);
@@ -77,6 +83,10 @@ TEST(Options, WhatIsWrongEndsWithStatus2AndOneLine) {
       {"--snapshot-dir", "/x", "--trusted-proxies", "10.0.0.0/99"},
       {"--snapshot-dir", "/x", "--head-timeout", "0s"},
       {"--snapshot-dir", "/x", "--head-timeout", "10"},
+      {"--snapshot-dir", "/x", "--tls-min-version", "1.1"},
+      {"--snapshot-dir", "/x", "--tls-ciphers", "ECDHE-RSA-AES128-GCM-SHA256:TYPO"},
+      {"--snapshot-dir", "/x", "--tls-ciphers", "aNULL"},
+      {"--snapshot-dir", "/x", "--tls-handshake-timeout", "0s"},
       {"--snapshot-dir", "/x", "--drain-period", "-1s"},
       {"--snapshot-dir", "/x", "--log-level", "loud"},
       {"--snapshot-dir", "/x", "--log-format", "xml"},

@@ -216,6 +216,7 @@ TEST_P(EngineTlsTest, AClientThatEndsTlsWithoutClose) {
   client_.close_notify();
   pair.client.send(client_.take());
   EXPECT_EQ(pair.backend.receive_frame().close_code(), 1001);
+  pair.backend.close();
   expect_end(Cause::ClientGone, Side::Client);
 }
 
@@ -226,6 +227,7 @@ TEST_P(EngineTlsTest, AClientThatEndsTcpInTheMidstOfTls) {
   pair.client.send(record.substr(0, record.size() - 3));
   pair.client.shutdown_write();
   EXPECT_EQ(pair.backend.receive_frame().close_code(), 1001);
+  pair.backend.close();
   expect_end(Cause::ClientTruncated, Side::Client);
 }
 
@@ -233,6 +235,7 @@ TEST_P(EngineTlsTest, AClientThatResets) {
   RelayedPair pair = open();
   pair.client.reset();
   EXPECT_EQ(pair.backend.receive_frame().close_code(), 1001);
+  pair.backend.close();
   expect_end(Cause::ClientGone, Side::Client);
 }
 
@@ -243,6 +246,7 @@ TEST_P(EngineTlsTest, SpoiledRecordsEndIt) {
   record.back() ^= 1;
   pair.client.send(record);
   EXPECT_EQ(pair.backend.receive_frame().close_code(), 1001);
+  pair.backend.close();
   expect_end(Cause::ClientGone, Side::Client);
 }
 

