@@ -45,11 +45,12 @@ inline constexpr std::size_t kHeaderCount = 100;
 inline constexpr std::size_t kTargetBytes = 16U << 10;
 inline constexpr std::size_t kResponseHeadBytes = 64U << 10;
 inline constexpr std::size_t kTrailerBytes = 8U << 10;
+inline constexpr std::size_t kProxyHeaderBytes = 4U << 10;  // PROXY protocol; usual ones: 200
 inline constexpr std::chrono::milliseconds kHeadTimeout = 10s;
 inline constexpr std::chrono::milliseconds kKeepAliveTimeout = 75s;  // between two requests
 
 // --- TLS handshakes ----------------------------------------------------------------------------
-inline constexpr std::size_t kTlsHandshakesAtOnce = 2'048;  // of a worker: some 40 KiB each
+inline constexpr std::size_t kTlsHandshakesAtOnce = 2'048;          // of a worker: some 40 KiB each
 inline constexpr std::chrono::milliseconds kTlsHandshakeSlow = 3s;  // may be ended for a newcomer
 
 // --- HTTP exchanges ---------------------------------------------------------------------------

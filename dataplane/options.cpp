@@ -62,6 +62,41 @@ void add_limits(flags::Parser& flags, DataplaneOptions& options) {
                  "Time for a client to send a request head");
 }
 
+Result<void> accept_mode(const std::string& text, ProxyProtocol& into) {
+  if (text == "off") {
+    into = ProxyProtocol::Off;
+  } else if (text == "optional") {
+    into = ProxyProtocol::Optional;
+  } else if (text == "required") {
+    into = ProxyProtocol::Required;
+  } else {
+    return fail(ErrorKind::Invalid, "'" + text + "' is not off, optional or required");
+  }
+  return {};
+}
+
+void add_proxy_protocol(flags::Parser& flags, DataplaneOptions& options) {
+  flags.custom(
+      "--proxy-protocol", "MODE", "off",
+      "Do connections begin with a PROXY protocol header (version 1 or 2)? off, optional "
+      "or required, on both ports",
+      [&options](const std::string& text) { return accept_mode(text, options.proxy_protocol); });
+  flags.list("--proxy-protocol-from", options.proxy_protocol_from, "CIDR,...",
+             "Load balancers whose PROXY headers count");
+}
+
+// Empty, or what is wrong.
+std::string check_proxy_protocol(const DataplaneOptions& options) {
+  const auto set = net::AddressSet::parse(options.proxy_protocol_from);
+  if (!set) return "--proxy-protocol-from: " + to_string(set.error());
+  const bool on = options.proxy_protocol != ProxyProtocol::Off;
+  if (on && set->empty()) {
+    return "--proxy-protocol: needs --proxy-protocol-from, the addresses of the load balancers";
+  }
+  if (!on && !set->empty()) return "--proxy-protocol-from: does nothing without --proxy-protocol";
+  return {};
+}
+
 void add_tls(flags::Parser& flags, DataplaneOptions& options) {
   flags.text("--tls-min-version", options.tls.min_version, "VERSION",
              "Oldest TLS version served: 1.2 or 1.3");
@@ -91,6 +126,7 @@ std::optional<int> parse_options(int argc, const char* const* argv, DataplaneOpt
       .required();
   add_ports(flags, options);
   add_limits(flags, options);
+  add_proxy_protocol(flags, options);
   add_tls(flags, options);
   add_drain(flags, options);
   flags.log(options.log);
@@ -100,6 +136,9 @@ std::optional<int> parse_options(int argc, const char* const* argv, DataplaneOpt
   if (const auto status = flags.parse(argc, argv)) return status;
   if (const auto set = net::AddressSet::parse(options.trusted_proxies); !set) {
     return flags.refuse("--trusted-proxies: " + to_string(set.error()));
+  }
+  if (const std::string wrong = check_proxy_protocol(options); !wrong.empty()) {
+    return flags.refuse(wrong);
   }
   if (const auto context = tls::ServerContext::make(options.tls); !context) {
     return flags.refuse(context.error().context + ": " + context.error().message);

@@ -13,6 +13,13 @@
 
 namespace toyou {
 
+// Whether connections begin with a PROXY protocol header.
+enum class ProxyProtocol : std::uint8_t {
+  Off,
+  Optional,  // those of --proxy-protocol-from may
+  Required,  // all do, and come from there
+};
+
 struct DataplaneOptions {
   std::string snapshot_dir;
   std::string listen_address = "";  // empty: all addresses, IPv4 and IPv6
@@ -23,6 +30,8 @@ struct DataplaneOptions {
   unsigned workers = 0;                      // 0: one per core that this process may use
   std::uint64_t max_connections = 0;         // live WebSockets over all routes; 0 = no limit
   std::vector<std::string> trusted_proxies;  // CIDRs whose X-Forwarded-* count
+  ProxyProtocol proxy_protocol = ProxyProtocol::Off;
+  std::vector<std::string> proxy_protocol_from;  // CIDRs of the load balancers that are believed
   tls::Settings tls;
   Millis tls_handshake_timeout{10'000};
   std::uint16_t tls_redirect_port = 443;  // in redirects, as clients see it; 0: https_port as bound

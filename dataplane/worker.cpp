@@ -27,6 +27,7 @@ Worker::Worker(WorkerSetup setup)
                .clock = setup.clock,
                .options = setup.options,
                .trusted_proxies = setup.trusted_proxies,
+               .proxy_protocol_from = setup.proxy_protocol_from,
                .tls = setup.tls,
                .tls_redirect_port = setup.tls_redirect_port,
                .tables = config::Tables::empty(),

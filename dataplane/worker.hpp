@@ -26,6 +26,7 @@ struct WorkerSetup {
   const Clock& clock;
   const DataplaneOptions& options;
   const net::AddressSet& trusted_proxies;
+  const net::AddressSet& proxy_protocol_from;
   const tls::ServerContext& tls;
   std::uint16_t tls_redirect_port = 443;
   connections::Manager& connections;

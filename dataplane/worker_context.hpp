@@ -25,6 +25,7 @@ struct WorkerContext {
   const Clock& clock;
   const DataplaneOptions& options;
   const net::AddressSet& trusted_proxies;
+  const net::AddressSet& proxy_protocol_from;
   const tls::ServerContext& tls;
   std::uint16_t tls_redirect_port;    // of the URLs that plain text is sent to
   config::TablesPtr tables;           // replaced by a posted function; take a copy per request

@@ -38,9 +38,11 @@ void log_closed(const connections::ClosedRecord& record) {
 }  // namespace
 
 WorkerSet::WorkerSet(const DataplaneOptions& options, const Clock& clock,
-                     net::AddressSet trusted_proxies, tls::ServerContext tls)
+                     net::AddressSet trusted_proxies, net::AddressSet proxy_protocol_from,
+                     tls::ServerContext tls)
     : clock_(clock),
       trusted_proxies_(std::move(trusted_proxies)),
+      proxy_protocol_from_(std::move(proxy_protocol_from)),
       tls_(std::move(tls)),
       connections_(clock, options.max_connections,
                    [this](const connections::ClosedRecord& record) {
@@ -57,6 +59,8 @@ Result<std::unique_ptr<WorkerSet>> WorkerSet::open(const DataplaneOptions& optio
                                                    const Clock& clock) {
   auto trusted = net::AddressSet::parse(options.trusted_proxies);
   if (!trusted) return tl::unexpected(trusted.error());
+  auto from = net::AddressSet::parse(options.proxy_protocol_from);
+  if (!from) return tl::unexpected(from.error());
   auto tls = tls::ServerContext::make(options.tls);
   if (!tls) return tl::unexpected(tls.error());
   const unsigned count = worker_count(options);
@@ -66,7 +70,7 @@ Result<std::unique_ptr<WorkerSet>> WorkerSet::open(const DataplaneOptions& optio
   if (!https) return tl::unexpected(https.error());
 
   std::unique_ptr<WorkerSet> set(
-      new WorkerSet(options, clock, std::move(*trusted), std::move(*tls)));
+      new WorkerSet(options, clock, std::move(*trusted), std::move(*from), std::move(*tls)));
   set->http_port_ = http->port;
   set->https_port_ = https->port;
   const std::uint16_t redirect_port =
@@ -78,6 +82,7 @@ Result<std::unique_ptr<WorkerSet>> WorkerSet::open(const DataplaneOptions& optio
                                              .clock = clock,
                                              .options = options,
                                              .trusted_proxies = set->trusted_proxies_,
+                                             .proxy_protocol_from = set->proxy_protocol_from_,
                                              .tls = set->tls_,
                                              .tls_redirect_port = redirect_port,
                                              .connections = set->connections_,

@@ -56,10 +56,11 @@ class WorkerSet {
 
  private:
   WorkerSet(const DataplaneOptions& options, const Clock& clock, net::AddressSet trusted_proxies,
-            tls::ServerContext tls);
+            net::AddressSet proxy_protocol_from, tls::ServerContext tls);
 
   const Clock& clock_;
   const net::AddressSet trusted_proxies_;
+  const net::AddressSet proxy_protocol_from_;
   const tls::ServerContext tls_;
   metrics::EndedTotals ended_;
   connections::Manager connections_;

@@ -9,6 +9,7 @@
 #include "dataplane/http/access_log.hpp"
 #include "dataplane/http/exchange.hpp"
 #include "dataplane/http/head_scanner.hpp"
+#include "dataplane/http/proxy_header.hpp"
 #include "dataplane/http/request_id.hpp"
 #include "dataplane/http/tls_handshake.hpp"
 #include "dataplane/http/upgrade.hpp"
@@ -96,13 +97,17 @@ asio::awaitable<void> ClientConnection::run() {
   stream_.close();
 }
 
-// Speaks TLS where the listener does; false: the handshake failed.
+// What comes before the first request: a PROXY header where one is expected, and TLS where the
+// listener speaks it. False: that failed.
 asio::awaitable<bool> ClientConnection::open() {
-  if (!peer_.tls) co_return true;
+  bool opened = true;
   idle_ = true;
-  const bool secured = co_await handshake(worker_, stream_, guard_, peer_);
+  if (worker_.options.proxy_protocol != ProxyProtocol::Off) {
+    opened = co_await read_proxy_header(worker_, stream_, guard_, peer_);
+  }
+  if (opened && peer_.tls) opened = co_await handshake(worker_, stream_, guard_, peer_);
   idle_ = false;
-  co_return secured;
+  co_return opened;
 }
 
 // Idle connections end with the drain; the others after their exchange.

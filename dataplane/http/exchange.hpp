@@ -16,11 +16,13 @@
 
 namespace toyou::http {
 
-// The other end of the client's TCP connection.
+// The other end of the client's TCP connection; behind a load balancer that speaks the PROXY
+// protocol, of the client's connection with that.
 struct Peer {
   std::string address;  // literal; IPv4 also where the listener speaks IPv6
   std::uint16_t port = 0;
-  bool tls = false;  // it speaks TLS with us
+  bool tls = false;         // it speaks TLS with us
+  bool tls_before = false;  // ... or with the load balancer that a PROXY header came from
 };
 
 // What the log line and the metrics say.

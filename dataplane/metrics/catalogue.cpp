@@ -39,6 +39,8 @@ constexpr std::array<MetricInfo, static_cast<std::size_t>(BuildInfo) + 1> kTable
      "Client connections accepted"},
     {ClientConnections, "toyou_client_connections", Gauge, "",
      "Client connections that speak HTTP, idle ones included; not WebSockets"},
+    {ProxyHeaders, "toyou_proxy_headers_total", Counter, "result",
+     "Connections that were to begin with a PROXY protocol header, by what was found"},
     {TlsHandshakes, "toyou_tls_handshakes_total", Counter, "result",
      "TLS handshakes with clients, by how they ended"},
     {CertificateExpiry, "toyou_certificate_expiry_seconds", Gauge, "namespace,secret",

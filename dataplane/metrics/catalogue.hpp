@@ -23,6 +23,7 @@ enum class Metric : std::uint8_t {
   RequestFailures,
   ClientConnectionsAccepted,
   ClientConnections,
+  ProxyHeaders,
   TlsHandshakes,
   CertificateExpiry,
   UpstreamEndpoints,

@@ -107,6 +107,16 @@ void add_upstreams(std::vector<MetricFamily>& out, const config::Tables& tables)
   family.into(out);
 }
 
+void add_proxy_headers(std::vector<MetricFamily>& out, const Workers& workers) {
+  Family family(Metric::ProxyHeaders);
+  for (std::size_t i = 0; i < kProxyHeaderResults; ++i) {
+    const auto sum =
+        total(workers, [=](const WorkerMetrics& w) { return w.proxy_headers[i].value(); });
+    family.add_nonzero(sum, {to_string(static_cast<ProxyHeaderResult>(i))});
+  }
+  family.into(out);
+}
+
 void add_tls(std::vector<MetricFamily>& out, const Workers& workers, const config::Tables& tables) {
   Family handshakes(Metric::TlsHandshakes);
   for (std::size_t i = 0; i < tls::kHandshakeResults; ++i) {
@@ -288,6 +298,7 @@ std::vector<MetricFamily> Collector::Collect() const {
   add_durations(out, sources_.ended.durations());
   add_workers(out, sources_.workers);
   const config::TablesPtr tables = sources_.tables();
+  add_proxy_headers(out, sources_.workers);
   add_tls(out, sources_.workers, *tables);
   add_upstreams(out, *tables);
   add_snapshot(out, sources_.loader);

@@ -92,4 +92,10 @@ void WorkerMetrics::for_each_route(const std::function<void(const RouteMetrics&)
   }
 }
 
+std::string_view to_string(ProxyHeaderResult result) {
+  constexpr std::array<std::string_view, kProxyHeaderResults> kWords = {
+      "proxied", "local", "absent", "invalid", "untrusted", "timeout", "client_gone"};
+  return kWords[static_cast<std::size_t>(result)];
+}
+
 }  // namespace toyou::metrics

@@ -36,6 +36,20 @@ class Counter {
 inline constexpr std::array<double, 14> kSecondsBuckets = {
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60};
 
+// What a connection began with that was to begin with a PROXY protocol header: a metric label.
+enum class ProxyHeaderResult : std::uint8_t {
+  Proxied,
+  Local,   // the proxy speaks for itself
+  Absent,  // where it is optional
+  Invalid,
+  Untrusted,
+  Timeout,
+  ClientGone,
+};
+inline constexpr std::size_t kProxyHeaderResults =
+    static_cast<std::size_t>(ProxyHeaderResult::ClientGone) + 1;
+std::string_view to_string(ProxyHeaderResult result);
+
 class SecondsHistogram {
  public:
   void observe(double seconds);
@@ -92,6 +106,7 @@ class WorkerMetrics {
 
   Counter connections_accepted;
   std::array<Counter, tls::kHandshakeResults> tls_handshakes;
+  std::array<Counter, kProxyHeaderResults> proxy_headers;
   Counter upstream_retries;
   Counter upstream_connects;
   std::array<Counter, kCauseCount> errors;  // requests by the cause of their end

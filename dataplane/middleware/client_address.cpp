@@ -69,7 +69,7 @@ Verdict client_address(http::Exchange& x) {
   http::Forwarded& forwarded = x.forwarded;
   forwarded.trusted = x.worker.trusted_proxies.contains(x.peer.address);
   forwarded.client = forwarded.for_ = x.peer.address;
-  forwarded.proto = x.peer.tls ? "https" : "http";
+  forwarded.proto = x.peer.tls || x.peer.tls_before ? "https" : "http";
   forwarded.host.assign(x.head.authority);
   if (forwarded.trusted) take_from_proxy(x, forwarded);
   return std::nullopt;

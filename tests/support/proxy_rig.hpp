@@ -192,6 +192,7 @@ class ProxyRig {
   ProxyRig& operator=(const ProxyRig&) = delete;
 
   void start() {
+    proxy_protocol_from_ = *net::AddressSet::parse(options.proxy_protocol_from);
     trusted_proxies_ = *net::AddressSet::parse(trusted);
     tls_.emplace(*tls::ServerContext::make(options.tls));
     snapshot::Update update;
@@ -208,6 +209,7 @@ class ProxyRig {
                                    .clock = clock_,
                                    .options = options,
                                    .trusted_proxies = trusted_proxies_,
+                                   .proxy_protocol_from = proxy_protocol_from_,
                                    .tls = *tls_,
                                    .tls_redirect_port = options.tls_redirect_port,
                                    .tables = config::Tables::build(update, nullptr, *shown),
@@ -303,6 +305,7 @@ class ProxyRig {
 
  private:
   net::AddressSet trusted_proxies_;
+  net::AddressSet proxy_protocol_from_;
   std::optional<tls::ServerContext> tls_;
   std::optional<asio::io_context> io_;
   std::optional<upstream::Pool> pool_;
