@@ -47,7 +47,7 @@ std::string_view next_word(std::string_view& line) {
 
 std::optional<asio::ip::address> address_of(std::string_view word, bool v6) {
   error_code ec;
-  const auto address = asio::ip::make_address(std::string(word), ec);
+  auto address = asio::ip::make_address(std::string(word), ec);
   if (ec || address.is_v6() != v6 || word.find('%') != std::string_view::npos) return std::nullopt;
   return address;
 }
