@@ -72,8 +72,13 @@ inline constexpr std::size_t kConnectAttempts = 16;  // refused: at once on the 
 inline constexpr std::size_t kConnectTimeouts = 2;   // each takes the route's whole connect time
 
 // --- relay ----------------------------------------------------------------------------------
-inline constexpr std::size_t kRelayReadBytes = 64U
-                                               << 10;  // one read per turn: fairness and copying
+// One read per turn: fairness, and copying.
+inline constexpr std::size_t kRelayReadBytes = 64U << 10;
+// Payloads of which so much is left go through a pipe instead of our memory.
+inline constexpr std::size_t kSplicePayloadBytes = 64U << 10;
+inline constexpr std::size_t kSplicePipeBytes = 256U << 10;  // what a direction may have in one
+inline constexpr std::size_t kSplicePipes = 64;              // of a relay; without one: read
+inline constexpr std::size_t kIdleSplicePipes = 4;
 inline constexpr std::size_t kEarlyBytes = 64U << 10;  // bytes read past the 101 or the request
 
 // --- controller -----------------------------------------------------------------------------

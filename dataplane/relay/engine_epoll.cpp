@@ -63,6 +63,7 @@ EpollEngine::EpollEngine(const Clock& clock, connections::Manager& manager, unsi
       turn_{.now = 0,
             .buffer = buffer_,
             .traffic = traffic_,
+            .pipes = pipes_,
             .mask_state =
                 0x9e3779b9U ^ static_cast<std::uint32_t>(origin_.time_since_epoch().count())},
       wheel_(0) {

@@ -78,6 +78,7 @@ class EpollEngine final : public Engine {
 
   // The relay's thread alone, from here on.
   std::vector<std::uint8_t> buffer_;
+  PipePool pipes_;  // outlives the pairs
   Turn turn_;
   TimerWheel wheel_;
   PairList open_;     // in order of adoption

@@ -169,6 +169,13 @@ std::size_t FrameMachine::pass_whole_messages(const std::uint8_t* data, std::siz
   return at;
 }
 
+FrameCounts FrameMachine::pass_payload(std::size_t size) {
+  FrameVerdict verdict;
+  payload_left_ -= size;
+  if (payload_left_ == 0) finish_frame(verdict);
+  return verdict.counts;
+}
+
 FrameVerdict FrameMachine::consume(const std::uint8_t* data, std::size_t size,
                                    const FrameRules& rules) {
   FrameVerdict verdict;

@@ -66,6 +66,9 @@ class FrameMachine {
   // more behind it. After an error or a Close the machine must not be called again.
   FrameVerdict consume(const std::uint8_t* data, std::size_t size, const FrameRules& rules);
 
+  // The next `size` bytes, not more than payload_left(), have passed without being looked at.
+  FrameCounts pass_payload(std::size_t size);
+
   // Where the accepted bytes end: between two frames, or inside a payload of which so many bytes
   // are still to come.
   [[nodiscard]] bool at_boundary() const { return payload_left_ == 0; }

@@ -174,6 +174,7 @@ FrameRules Pair::rules(Party from) const {
 }
 
 void Pair::read(Turn& turn, Party from) {
+  if (can_splice(from) && splice(turn, from)) return;
   Peer& peer = at(from);
   std::uint8_t* into = turn.buffer.data() + FrameMachine::kMaxHeader;
   const std::size_t room = turn.buffer.size() - FrameMachine::kMaxHeader;
@@ -194,6 +195,49 @@ void Pair::read(Turn& turn, Party from) {
   } else {
     ended(turn, from, Ending::Reset);
   }
+}
+
+// Inside a large payload whose bytes nobody has to look at.
+bool Pair::can_splice(Party from) const {
+  const Peer& peer = at(from);
+  const Peer& to = at(opposite(from));
+  return peer.machine.payload_left() >= limits::kSplicePayloadBytes && !peer.tls && !to.tls &&
+         peer.input == Input::Frames && to.output == Output::Frames && to.backlog.empty();
+}
+
+// False: it has to be read.
+bool Pair::splice(Turn& turn, Party from) {
+  SplicePipePtr pipe = turn.pipes.borrow();
+  if (!pipe) return false;
+  Peer& peer = at(from);
+  // The limit is inside the payload, so less than that says nothing about what is left to read.
+  const ssize_t n = pipe->fill(peer.fd.get(), static_cast<std::size_t>(std::min<std::uint64_t>(
+                                                  peer.machine.payload_left(), pipe->capacity())));
+  if (n > 0) {
+    pour(turn, from, std::move(pipe));
+    return true;
+  }
+  const int error = errno;
+  turn.pipes.give_back(std::move(pipe));
+  if (n < 0 && error == EINVAL) turn.pipes.disable();
+  if (n < 0 && error == EAGAIN) peer.readable = false;
+  // Ends and errors are found by reading.
+  return n < 0 && error == EAGAIN;
+}
+
+void Pair::pour(Turn& turn, Party from, SplicePipePtr pipe) {
+  const Party to = opposite(from);
+  const std::size_t size = pipe->size();
+  last_active_ = turn.now;
+  add(connection_.record->counters[static_cast<std::size_t>(from)].bytes, size);
+  add(turn.traffic[static_cast<std::size_t>(from)].bytes, size);
+  count(turn, from, at(from).machine.pass_payload(size));
+  const ssize_t sent = pipe->drain(at(to).fd.get());
+  const int error = errno;
+  if (pipe->size() == 0) return turn.pipes.give_back(std::move(pipe));
+  at(to).backlog.hold(std::move(pipe));
+  errno = error;
+  if (sent < 0) stuck(turn, to);
 }
 
 void Pair::received(Turn& turn, Party from, std::uint8_t* data, std::size_t size) {
@@ -256,10 +300,7 @@ void Pair::send(Turn& turn, Party to, std::span<const char> bytes) {
   if (peer.backlog.empty()) {
     sent = put(peer.fd.get(), peer.tls.get(), bytes);
     if (sent == static_cast<ssize_t>(bytes.size())) return;
-    if (sent < 0 && errno != EAGAIN) {
-      // Without memory no edge would tell when to go on.
-      return out_of_memory(errno) ? abort(turn, Cause::Overload) : broken(turn, to);
-    }
+    if (sent < 0 && errno != EAGAIN) return stuck(turn, to);
     sent = std::max<ssize_t>(sent, 0);
   }
   if (!peer.backlog.append(bytes.subspan(static_cast<std::size_t>(sent)))) {
@@ -267,17 +308,37 @@ void Pair::send(Turn& turn, Party to, std::span<const char> bytes) {
   }
 }
 
+// A send said -1: what of it.
+void Pair::stuck(Turn& turn, Party to) {
+  if (errno == EAGAIN) return;
+  // Without memory no edge would tell when to go on.
+  out_of_memory(errno) ? abort(turn, Cause::Overload) : broken(turn, to);
+}
+
+// False: it is not empty yet.
+bool Pair::flush_pipe(Turn& turn, Party to) {
+  Peer& peer = at(to);
+  const ssize_t sent = peer.backlog.pipe()->drain(peer.fd.get());
+  if (sent > 0) last_active_ = turn.now;
+  if (peer.backlog.pipe()->size() == 0) {
+    turn.pipes.give_back(peer.backlog.take_pipe());
+    return true;
+  }
+  if (sent < 0) stuck(turn, to);
+  return false;
+}
+
 void Pair::flush(Turn& turn, Party to) {
   Peer& peer = at(to);
+  if (peer.backlog.pipe() != nullptr && !flush_pipe(turn, to)) return;
+  if (peer.backlog.empty()) return;
   const std::span<const char> bytes = peer.backlog.bytes();
   const ssize_t sent = put(peer.fd.get(), peer.tls.get(), bytes);
   if (sent > 0) {
     last_active_ = turn.now;
     peer.backlog.consume(static_cast<std::size_t>(sent));
-  } else if (sent < 0 && out_of_memory(errno)) {
-    abort(turn, Cause::Overload);
-  } else if (sent < 0 && errno != EAGAIN) {
-    broken(turn, to);
+  } else if (sent < 0) {
+    stuck(turn, to);
   }
 }
 

@@ -4,7 +4,8 @@
 //
 // Owned by one relay engine and used by its thread only. Knows no epoll set and no timer: the
 // engine calls it when something happened and afterwards asks what it needs (more(), deadline(),
-// over()). No call blocks, throws, or moves more than one read's worth of bytes in each direction.
+// over()). No call blocks, throws, or moves more than one read's worth of bytes in each direction
+// (of a large payload: a pipe's worth).
 #pragma once
 
 #include <array>
@@ -64,7 +65,8 @@ struct Turn {
   TimeMs now = 0;
   std::span<std::uint8_t> buffer;  // shared by all pairs; its first kMaxHeader bytes are spare room
   std::array<TrafficCounters, 2>& traffic;  // by Party
-  std::uint32_t mask_state = 1;             // of the generator of mask keys
+  PipePool& pipes;
+  std::uint32_t mask_state = 1;  // of the generator of mask keys
 };
 
 class Pair {
@@ -129,10 +131,15 @@ class Pair {
 
   // Bytes.
   void read(Turn& turn, Party from);
+  [[nodiscard]] bool can_splice(Party from) const;
+  bool splice(Turn& turn, Party from);
+  void pour(Turn& turn, Party from, SplicePipePtr pipe);
   void received(Turn& turn, Party from, std::uint8_t* data, std::size_t size);
   void pass(Turn& turn, Party from, std::uint8_t* data, std::size_t size);
   void send(Turn& turn, Party to, std::span<const char> bytes);
   void flush(Turn& turn, Party to);
+  bool flush_pipe(Turn& turn, Party to);
+  void stuck(Turn& turn, Party to);
   void count(Turn& turn, Party from, const FrameCounts& counts);
 
   // Ends.

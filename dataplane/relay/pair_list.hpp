@@ -57,6 +57,6 @@ class PairList {
   std::size_t size_ = 0;
 };
 
-static_assert(sizeof(PairNode) <= 288, "there is one for every idle WebSocket");
+static_assert(sizeof(PairNode) <= 304, "there is one for every idle WebSocket");
 
 }  // namespace toyou::relay

@@ -1,18 +1,29 @@
-// Bytes on their way to a socket that did not take them at once. Allocated only while there are
-// some, and exactly as large: while it is not empty the relay does not read what would be added, so
-// it holds at most one read and one Close frame.
+// Bytes on their way to a socket that did not take them at once: those in a pipe first, then a
+// block of memory. Both are there only while they hold some, the block exactly as large: while the
+// backlog is not empty the relay does not read what would be added, so it holds at most one read
+// and one Close frame.
 #pragma once
 
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <span>
+#include <utility>
+
+#include "dataplane/relay/splice_pipe.hpp"
 
 namespace toyou::relay {
 
 class SendBacklog {
  public:
-  [[nodiscard]] bool empty() const { return block_ == nullptr; }
+  [[nodiscard]] bool empty() const { return block_ == nullptr && pipe_ == nullptr; }
+
+  // Only while empty().
+  void hold(SplicePipePtr pipe) { pipe_ = std::move(pipe); }
+  [[nodiscard]] SplicePipe* pipe() const { return pipe_.get(); }
+  [[nodiscard]] SplicePipePtr take_pipe() { return std::move(pipe_); }
+
+  // Of the block.
   [[nodiscard]] std::span<const char> bytes() const {
     if (!block_) return {};
     return {data() + block_->begin, block_->end - block_->begin};
@@ -36,7 +47,10 @@ class SendBacklog {
     block_->begin += count;
     if (block_->begin == block_->end) block_.reset();
   }
-  void clear() { block_.reset(); }
+  void clear() {
+    block_.reset();
+    pipe_.reset();
+  }
 
  private:
   struct Block {  // the bytes follow it
@@ -48,6 +62,7 @@ class SendBacklog {
   [[nodiscard]] const char* data() const { return reinterpret_cast<const char*>(block_.get() + 1); }
 
   std::unique_ptr<Block, Free> block_;
+  SplicePipePtr pipe_;
 };
 
 }  // namespace toyou::relay

@@ -59,7 +59,8 @@ class PairTest : public testing::Test {
   Sockets client, backend;
   std::array<TrafficCounters, 2> traffic;
   std::vector<std::uint8_t> buffer = std::vector<std::uint8_t>(1'024 + FrameMachine::kMaxHeader);
-  Turn turn{.now = 1'000, .buffer = buffer, .traffic = traffic};
+  PipePool pipes;
+  Turn turn{.now = 1'000, .buffer = buffer, .traffic = traffic, .pipes = pipes};
 };
 
 TEST_F(PairTest, OneReadOfOneBufferPerTurn) {
