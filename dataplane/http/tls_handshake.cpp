@@ -114,7 +114,7 @@ asio::awaitable<Ended> negotiate(WorkerContext& worker, Stream& stream, Guard& g
 
 // Unread bytes at close(2) would reset the connection, and the alert with it.
 asio::awaitable<void> let_alert_arrive(Stream& stream, Guard& guard) {
-  std::array<char, 512> sink;
+  static thread_local std::array<char, 16'384> sink;  // nobody reads what it holds
   error_code ec;
   stream.socket().shutdown(tcp::socket::shutdown_send, ec);
   for (int i = 0; !ec && i < kAlertLingerReads; ++i) {
