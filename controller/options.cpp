@@ -32,6 +32,14 @@ void add_translation_flags(flags::Parser& flags, translate::Options& options) {
                  options.default_backend_service = given;
                  return {};
                });
+  flags.custom("--default-certificate", "NS/NAME", "",
+               "Secret whose certificate is shown where no other is",
+               [&options](const std::string& given) -> Result<void> {
+                 const auto name = translate::parse_secret_name(given);
+                 if (!name) return tl::unexpected(name.error());
+                 options.default_certificate = given;
+                 return {};
+               });
 }
 
 Result<void> check_object_name(const std::string& given) {

@@ -115,6 +115,7 @@ void ControlLoop::follow_dataplane(Steady::time_point now) {
     }
   }
   if (!look) return;
+  follow_certificates(now);
   next_poll_ = now + options_.poll;
   if (!publisher_.refresh() || !translated_) return;
   note_conditions({}, now);
@@ -122,12 +123,31 @@ void ControlLoop::follow_dataplane(Steady::time_point now) {
   share_state(state().publish_error);
 }
 
+// A certificate expires without any event.
+void ControlLoop::follow_certificates(Steady::time_point now) {
+  const auto expiry = translator_.next_expiry();
+  if (!expiry || first_change_ || options_.wall_clock() <= *expiry) return;
+  first_change_ = now;
+  last_change_ = now;
+}
+
+void ControlLoop::log_warnings() {
+  const std::vector<std::string>& warnings = translator_.current().warnings;
+  for (const std::string& warning : warnings) {
+    if (std::find(warnings_.begin(), warnings_.end(), warning) == warnings_.end()) {
+      log::warning(warning);
+    }
+  }
+  warnings_ = warnings;
+}
+
 void ControlLoop::publish(Steady::time_point now) {
   first_change_.reset();
   metrics_.translations.Increment();
   metrics_.set_objects(intake_.objects());
-  const auto& translation = translator_.update(intake_.take_changed());
+  const auto& translation = translator_.update(intake_.take_changed(), options_.wall_clock());
   translated_ = true;
+  log_warnings();
 
   const auto published = publisher_.publish(translation.snapshot, translator_.touched().objects);
   note_conditions(translator_.touched().reports, now);

@@ -5,11 +5,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "common/clock.hpp"
 #include "common/directory_watch.hpp"
@@ -31,6 +33,7 @@ namespace toyou::loop {
 
 struct Options {
   translate::Options translate;
+  std::function<WallTime()> wall_clock = &std::chrono::system_clock::now;
   Millis quiet = limits::kPublishQuiet;
   Millis quiet_at_most = limits::kPublishMax;
   Millis retry_min{100};  // after a publish that failed; doubles up to retry_max
@@ -70,6 +73,8 @@ class ControlLoop {
   void wait();
   void take_events(Steady::time_point now);
   void follow_dataplane(Steady::time_point now);
+  void follow_certificates(Steady::time_point now);
+  void log_warnings();
   void publish(Steady::time_point now);
   void publish_failed(const Error& error, Steady::time_point now);
   void write_status_file();
@@ -95,6 +100,7 @@ class ControlLoop {
   publish::StatusFile status_file_;
   std::optional<DirectoryWatch> watch_;
   bool translated_ = false;
+  std::vector<std::string> warnings_;  // of the last translation, logged
   std::optional<Steady::time_point> first_change_;
   Steady::time_point last_change_;
   std::optional<Steady::time_point> retry_at_;

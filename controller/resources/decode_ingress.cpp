@@ -63,7 +63,10 @@ Result<Ingress> decode_ingress(const nlohmann::json& object) {
   for (const Field& rule : spec.member("rules").elements()) {
     ingress.rules.push_back(read_rule(rule));
   }
-  ingress.has_tls = !spec.member("tls").elements().empty();
+  for (const Field& entry : spec.member("tls").elements()) {
+    ingress.tls.push_back(
+        {entry.member("hosts").texts(), entry.member("secretName").text().value_or("")});
+  }
   return value_or_problem(std::move(ingress), problems);
 }
 

@@ -215,6 +215,19 @@ snapshot::Timeouts read_timeouts(const Field& field) {
   return timeouts;
 }
 
+std::optional<RouteTls> read_tls(const Field& field, const std::vector<std::string>& hosts) {
+  if (!field.present()) return std::nullopt;
+  RouteTls tls;
+  const Field secret = field.member("secretName");
+  tls.secret_name = secret.text().value_or("");
+  if (secret.present() && std::find(hosts.begin(), hosts.end(), "*") != hosts.end()) {
+    secret.problem("needs host names: a certificate cannot be for any host");
+  }
+  tls.redirect = field.member("redirect").boolean().value_or(false);
+  read_duration(field.member("hsts"), tls.hsts);
+  return tls;
+}
+
 }  // namespace
 
 Result<WebSocketRoute> decode_websocket_route(const nlohmann::json& object) {
@@ -238,6 +251,7 @@ Result<WebSocketRoute> decode_websocket_route(const nlohmann::json& object) {
                   read_count(limits.member("maxConnectionsPerClient")),
                   read_bytes(limits.member("maxMessageBytes"))};
   route.timeouts = read_timeouts(spec.member("timeouts"));
+  route.tls = read_tls(spec.member("tls"), route.hosts);
   route.secrets = named_secrets(object);
   route.unsupported = unserved_fields(object);
   route.invalid = std::move(problems);

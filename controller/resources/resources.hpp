@@ -32,6 +32,8 @@ struct Metadata {
 inline constexpr std::string_view kLegacyClassAnnotation = "kubernetes.io/ingress.class";  // C3
 inline constexpr std::string_view kOurAnnotationPrefix = "toyou.dev/";
 inline constexpr std::string_view kSharedWithAnnotation = "toyou.dev/shared-with";  // O3
+// Of an Ingress: "true" or "false". A WebSocketRoute has spec.tls.redirect.
+inline constexpr std::string_view kSslRedirectAnnotation = "toyou.dev/ssl-redirect";  // T9
 
 struct IngressClass {
   Metadata meta;
@@ -76,12 +78,19 @@ struct IngressRule {
   bool operator==(const IngressRule&) const = default;
 };
 
+// One entry of spec.tls.
+struct IngressTls {
+  std::vector<std::string> hosts;  // none: those of the rules (T3)
+  std::string secret_name;         // empty: the default certificate (T4)
+  bool operator==(const IngressTls&) const = default;
+};
+
 struct Ingress {
   Metadata meta;
   std::optional<std::string> class_name;
   std::optional<IngressBackend> default_backend;
   std::vector<IngressRule> rules;
-  bool has_tls = false;
+  std::vector<IngressTls> tls;
   bool operator==(const Ingress&) const = default;
 };
 
@@ -102,8 +111,15 @@ struct WeightedService {
 struct SecretRef {
   std::string name;
   std::string field;
-  bool certificate = false;  // of spec.tls.secretName
   bool operator==(const SecretRef&) const = default;
+};
+
+// spec.tls of a route.
+struct RouteTls {
+  std::string secret_name;  // empty: the default certificate (T4)
+  bool redirect = false;
+  Millis hsts{0};
+  bool operator==(const RouteTls&) const = default;
 };
 
 // Decoding one fails for its identity only. Anything else that cannot be read or honoured is listed
@@ -118,7 +134,8 @@ struct WebSocketRoute {
   std::optional<snapshot::Origins> origins;
   snapshot::Limits limits;
   snapshot::Timeouts timeouts;
-  std::vector<SecretRef> secrets;
+  std::optional<RouteTls> tls;
+  std::vector<SecretRef> secrets;  // without that of spec.tls.secretName
   FieldProblems invalid;
   std::vector<std::string> unsupported;  // fields that ask for what we do not do, or unknown ones
   bool operator==(const WebSocketRoute&) const = default;

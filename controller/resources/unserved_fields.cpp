@@ -36,6 +36,9 @@ const std::vector<std::string_view>& served() {
       "spec.timeouts.idle",
       "spec.timeouts.lifetime",
       "spec.timeouts.closing",
+      "spec.tls.secretName",
+      "spec.tls.redirect",
+      "spec.tls.hsts",
   };
   return kServed;
 }
@@ -54,8 +57,6 @@ const std::vector<Harmless>& harmless() {
       {"spec.loadBalancing.policy", "LeastConnections"},
       {"spec.loadBalancing.onTermination", "Keep"},
       {"spec.loadBalancing.slowStart", "0s"},
-      {"spec.tls.redirect", false},
-      {"spec.tls.hsts", "0s"},
   };
   return kHarmless;
 }
@@ -115,9 +116,10 @@ void collect_secrets(const nlohmann::json& value, const std::string& path, int d
   if (!value.is_object()) return;
   for (const auto& [name, member] : value.items()) {
     const std::string at = member_path(path, name);
+    if (at == "spec.tls.secretName") continue;  // a certificate
     const bool names_secret = name == "secretName" || name.ends_with("SecretName");
     if (names_secret && member.is_string()) {
-      secrets.push_back({member.get<std::string>(), at, at == "spec.tls.secretName"});
+      secrets.push_back({member.get<std::string>(), at});
     } else {
       collect_secrets(member, at, depth + 1, secrets);
     }

@@ -10,6 +10,10 @@
 namespace toyou::source {
 namespace {
 
+// Anyone may make Secrets, of up to 1 MiB each (1.4 in base64) and 256 KiB of annotations: a page
+// of them stays below what an answer may have.
+constexpr int kSecretPage = 32;
+
 std::vector<WatchedResource> watched_resources() {
   return {
       {"IngressClass", "networking.k8s.io/v1", "/apis/networking.k8s.io/v1/ingressclasses", false},
@@ -17,6 +21,13 @@ std::vector<WatchedResource> watched_resources() {
       {"WebSocketRoute", "toyou.dev/v1alpha1", "/apis/toyou.dev/v1alpha1/websocketroutes", true},
       {"Service", "v1", "/api/v1/services", false},
       {"EndpointSlice", "discovery.k8s.io/v1", "/apis/discovery.k8s.io/v1/endpointslices", false},
+      // T1: certificates, and no other Secret. Who may not read them still serves plain HTTP.
+      {.kind = "Secret",
+       .api_version = "v1",
+       .path = "/api/v1/secrets",
+       .selector = "fieldSelector=type%3Dkubernetes.io%2Ftls",
+       .page_size = kSecretPage,
+       .may_be_forbidden = true},
   };
 }
 

@@ -1,6 +1,7 @@
 // Objects from an API server: one watcher (and thread) a kind for IngressClass, Ingress,
-// WebSocketRoute, Service and EndpointSlice. The API server away means no news: nothing is removed,
-// and the watch goes on from its last version when it is back.
+// WebSocketRoute, Service, EndpointSlice and Secret (type kubernetes.io/tls only). The API server
+// away means no news: nothing is removed, and the watch goes on from its last version when it is
+// back.
 #pragma once
 
 #include <cstdint>

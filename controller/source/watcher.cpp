@@ -12,6 +12,7 @@ using nlohmann::json;
 using resources::ObjectKey;
 
 constexpr int kGone = 410;
+constexpr int kForbidden = 403;
 constexpr int kNotFound = 404;
 
 std::string text(const json& object, const char* name) {
@@ -96,12 +97,15 @@ void Watcher::run() {
         at_once = !from_list_;  // a list's own version too old: that server is not well
         break;
       case Outcome::Missing:
+      case Outcome::Forbidden:
       case Outcome::Ended:
       case Outcome::Failed:
         break;
     }
     if (at_once) continue;
-    if (!pause(outcome == Outcome::Missing ? timing_.missing_delay : backoff_.next())) return;
+    const bool others_wait = outcome == Outcome::Forbidden && !listed_;
+    const bool steadily = outcome == Outcome::Missing || others_wait;
+    if (!pause(steadily ? timing_.missing_delay : backoff_.next())) return;
   }
 }
 
@@ -120,11 +124,13 @@ Watcher::Outcome Watcher::list() {
     }
     if (known_.empty() || now - *missing_since_ >= timing_.missing_grace) finish_list({});
   }
+  if (outcome == Outcome::Forbidden) pass_over();
   if (outcome != Outcome::Listed) {
     version_.clear();
     return outcome;
   }
   missing_since_.reset();
+  forbidden_since_.reset();
   relists_.fetch_add(1);
   from_list_ = true;
   finish_list(std::move(current));
@@ -132,11 +138,25 @@ Watcher::Outcome Watcher::list() {
   return outcome;
 }
 
+// Nothing that is known is given up: that the API server does not tell us means no news.
+void Watcher::pass_over() {
+  const auto now = std::chrono::steady_clock::now();
+  if (!forbidden_since_) forbidden_since_ = now;
+  if (listed_ || now - *forbidden_since_ < timing_.forbidden_grace) return;
+  listed_ = true;
+  listener_.listed();
+}
+
+std::string Watcher::query(const std::string& parameters) const {
+  return resource_.path + "?" + parameters +
+         (resource_.selector.empty() ? "" : "&" + resource_.selector);
+}
+
 Watcher::Outcome Watcher::list_pages(std::map<ObjectKey, std::string>& current) {
   std::string next;
   do {
     ApiRequest request;
-    request.path = resource_.path + "?limit=" + std::to_string(limits::kListPageSize);
+    request.path = query("limit=" + std::to_string(resource_.page_size));
     if (!next.empty()) request.path += "&continue=" + query_escape(next);
     auto answer = client_.send(request, cancellation_);
     if (const auto outcome = list_answer(answer); outcome != Outcome::Listed) return outcome;
@@ -157,6 +177,10 @@ Watcher::Outcome Watcher::list_answer(const Result<ApiResponse>& answer) {
   if (!answer) return failed("list", answer.error().message);
   if (answer->status == kNotFound && resource_.optional) return Outcome::Missing;
   if (answer->status == kGone) return failed("list", "expired between two pages");
+  if (answer->status == kForbidden && resource_.may_be_forbidden) {
+    (void)failed("list", describe(*answer));
+    return Outcome::Forbidden;
+  }
   if (!answer->ok() || !answer->body.is_object()) return failed("list", describe(*answer));
   return Outcome::Listed;
 }
@@ -180,8 +204,8 @@ void Watcher::finish_list(std::map<ObjectKey, std::string> current) {
   }
   known_ = std::move(current);
   for (const auto& key : gone) report_removal(key);
-  if (std::exchange(listed_, true)) return;
   has_listed_ = true;
+  if (std::exchange(listed_, true)) return;
   listener_.listed();
 }
 
@@ -189,9 +213,9 @@ void Watcher::finish_list(std::map<ObjectKey, std::string> current) {
 
 Watcher::Outcome Watcher::watch() {
   if (std::exchange(watched_, true)) reconnects_.fetch_add(1);
-  const auto path = resource_.path + "?watch=1&allowWatchBookmarks=true&timeoutSeconds=" +
-                    std::to_string(timing_.watch_seconds) +
-                    "&resourceVersion=" + query_escape(version_);
+  const auto path = query(
+      "watch=1&allowWatchBookmarks=true&timeoutSeconds=" + std::to_string(timing_.watch_seconds) +
+      "&resourceVersion=" + query_escape(version_));
   WatchDecoder decoder;
   auto outcome = Outcome::Ended;
   std::string broken;

@@ -14,6 +14,7 @@
 #include <string>
 #include <thread>
 
+#include "common/limits.hpp"
 #include "controller/source/api_client.hpp"
 #include "controller/source/backoff.hpp"
 #include "controller/source/kubernetes_source.hpp"
@@ -29,15 +30,20 @@ struct WatchedResource {
   std::string api_version;
   std::string path;       // "/apis/networking.k8s.io/v1/ingresses"
   bool optional = false;  // its CustomResourceDefinition may be missing: then there are no objects
+  std::string selector = {};  // "fieldSelector=type%3Dx", as it stands in a query
+  int page_size = limits::kListPageSize;
+  // Others need not wait for it where we may not read it: then there are no objects, for as long.
+  bool may_be_forbidden = false;
 };
 
 struct WatcherTiming {
   Millis first_delay{500};
   Millis longest_delay{30'000};
-  Millis missing_delay{3'000};   // between two looks for a missing CustomResourceDefinition
-  Millis missing_grace{60'000};  // how long 404 must last before known objects are given up
-  int watch_seconds = 290;       // asked of the server; it ends the watch then
-  std::uint64_t seed = 1;        // of the jitter
+  Millis missing_delay{3'000};    // between two looks for a missing CustomResourceDefinition
+  Millis missing_grace{60'000};   // how long 404 must last before known objects are given up
+  Millis forbidden_grace{5'000};  // how long 403 must last: a server that has just started says it
+  int watch_seconds = 290;        // asked of the server; it ends the watch then
+  std::uint64_t seed = 1;         // of the jitter
 };
 
 class Watcher {
@@ -61,10 +67,11 @@ class Watcher {
 
  private:
   enum class Outcome : std::uint8_t {
-    Listed,   // the whole list is known, the watch may begin
-    Missing,  // the kind is not defined
-    Ended,    // the watch ended as watches do
-    Expired,  // its version is too old
+    Listed,     // the whole list is known, the watch may begin
+    Missing,    // the kind is not defined
+    Forbidden,  // and others need not wait for it
+    Ended,      // the watch ended as watches do
+    Expired,    // its version is too old
     Failed,
     Stopped,
   };
@@ -74,6 +81,8 @@ class Watcher {
   Outcome list_pages(std::map<resources::ObjectKey, std::string>& current);
   Outcome list_answer(const Result<ApiResponse>& answer);
   void accept_item(nlohmann::json item, std::map<resources::ObjectKey, std::string>& current);
+  void pass_over();
+  [[nodiscard]] std::string query(const std::string& parameters) const;
   void finish_list(std::map<resources::ObjectKey, std::string> current);
   Outcome watch();
   Outcome watch_answer(const Result<ApiResponse>& answer);
@@ -104,6 +113,7 @@ class Watcher {
   bool listed_ = false;
   bool watched_ = false;
   std::optional<SteadyTime> missing_since_;
+  std::optional<SteadyTime> forbidden_since_;
 
   std::mutex wake_mutex_;
   std::condition_variable wake_;

@@ -68,8 +68,11 @@ Result<UpsertOutcome> ObjectStore::upsert(const nlohmann::json& object) {
       if (!slice) return tl::unexpected(std::move(slice.error()));
       return put_slice(std::move(*slice));
     }
-    case Kind::Secret:
-      return put_decoded(secrets_, kSecret, resources::decode_secret(object));
+    case Kind::Secret: {
+      auto secret = resources::decode_secret(object);
+      if (!secret) return tl::unexpected(std::move(secret.error()));
+      return put_secret(std::move(*secret));
+    }
     case Kind::ConfigMap:
       break;
   }
@@ -88,6 +91,15 @@ UpsertOutcome ObjectStore::put_slice(resources::EndpointSlice slice) {
   return outcome;
 }
 
+UpsertOutcome ObjectStore::put_secret(resources::Secret secret) {
+  const ObjectKey key = key_of(kSecret, secret.meta);
+  if (const auto before = secrets_.find(key);
+      before != secrets_.end() && before->second != secret) {
+    tls_secrets_.supersede(key, before->second, secret);
+  }
+  return put(secrets_, kSecret, std::move(secret));
+}
+
 void ObjectStore::unindex_slice(const ObjectKey& key, const resources::EndpointSlice& slice) {
   const auto service = slices_by_service_.find({slice.meta.ns, slice.service});
   if (service == slices_by_service_.end()) return;
@@ -101,6 +113,7 @@ bool ObjectStore::remove(const ObjectKey& key) {
     slices_.erase(slice);
     return true;
   }
+  tls_secrets_.remove(key);
   return ingress_classes_.erase(key) + ingresses_.erase(key) + websocket_routes_.erase(key) +
              services_.erase(key) + secrets_.erase(key) !=
          0;
@@ -117,6 +130,14 @@ const resources::EndpointSlice* ObjectStore::slice(const ObjectKey& key) const {
 
 const resources::Secret* ObjectStore::secret(const std::string& ns, const std::string& name) const {
   return find(secrets_, {kSecret, ns, name});
+}
+
+std::optional<TlsSecret> ObjectStore::tls_secret(const std::string& ns,
+                                                 const std::string& name) const {
+  const ObjectKey key{kSecret, ns, name};
+  const resources::Secret* found = find(secrets_, key);
+  if (found == nullptr) return std::nullopt;
+  return tls_secrets_.find(key, *found);
 }
 
 std::vector<const resources::EndpointSlice*> ObjectStore::slices(const std::string& ns,

@@ -13,6 +13,7 @@
 #include "common/result.hpp"
 #include "controller/resources/object_key.hpp"
 #include "controller/resources/resources.hpp"
+#include "controller/store/tls_secrets.hpp"
 
 namespace toyou::store {
 
@@ -57,12 +58,16 @@ class ObjectStore {
       const std::string& ns, const std::string& service) const;
   [[nodiscard]] const resources::Secret* secret(const std::string& ns,
                                                 const std::string& name) const;
+  // The certificate of a Secret; nullopt: there is no such Secret.
+  [[nodiscard]] std::optional<TlsSecret> tls_secret(const std::string& ns,
+                                                    const std::string& name) const;
   [[nodiscard]] std::vector<resources::ObjectKey> keys() const;
   // By kind, those without objects too.
   [[nodiscard]] std::map<std::string, std::size_t> counts() const;
 
  private:
   UpsertOutcome put_slice(resources::EndpointSlice slice);
+  UpsertOutcome put_secret(resources::Secret secret);
   void unindex_slice(const resources::ObjectKey& key, const resources::EndpointSlice& slice);
 
   std::map<resources::ObjectKey, resources::IngressClass> ingress_classes_;
@@ -71,6 +76,7 @@ class ObjectStore {
   std::map<resources::ObjectKey, resources::Service> services_;
   std::map<resources::ObjectKey, resources::EndpointSlice> slices_;
   std::map<resources::ObjectKey, resources::Secret> secrets_;
+  mutable TlsSecrets tls_secrets_;  // reads a certificate when it is first asked for
   std::map<std::pair<std::string, std::string>,
            std::map<resources::ObjectKey, const resources::EndpointSlice*>>
       slices_by_service_;

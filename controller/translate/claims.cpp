@@ -21,12 +21,24 @@ std::vector<std::string> split_namespaces(std::string_view text) {
   return names;
 }
 
+void read_ssl_redirect(const std::string& value, Claims& claims) {
+  claims.tls_redirect = value == "true";
+  if (claims.tls_redirect || value == "false") return;
+  const std::string field =
+      resources::member_path("metadata.annotations", resources::kSslRedirectAnnotation);
+  claims.refused = true;
+  claims.defects.push_back(
+      {"Invalid", field + R"( must be "true" or "false"; the object is not served)", field});
+}
+
 // An annotation of ours asks for something. One that we do not know would be something that is
 // not done (W8).
 void read_annotations(const resources::Metadata& meta, Claims& claims) {
   for (const auto& [name, value] : meta.annotations) {
     if (name == resources::kSharedWithAnnotation) {
       claims.shared_with = split_namespaces(value);
+    } else if (name == resources::kSslRedirectAnnotation && claims.is_ingress()) {
+      read_ssl_redirect(value, claims);
     } else if (name.starts_with(resources::kOurAnnotationPrefix)) {
       const std::string field = resources::member_path("metadata.annotations", name);
       claims.refused = true;

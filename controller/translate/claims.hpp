@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/snapshot.hpp"
+#include "controller/resources/certificate.hpp"
 #include "controller/resources/object_key.hpp"
 #include "controller/resources/resources.hpp"
 #include "controller/translate/report.hpp"
@@ -54,6 +55,14 @@ struct Fallback {
   bool operator==(const Fallback&) const = default;
 };
 
+// One entry of spec.tls: what is shown for the hosts that it lists.
+struct TlsEntry {
+  std::string field;
+  std::string secret;  // of the object's namespace; empty: the default certificate (T4)
+  std::optional<resources::KeyType> key_type;  // of its certificate; none: there is none to show
+  bool operator==(const TlsEntry&) const = default;
+};
+
 using ServiceName = std::pair<std::string, std::string>;  // namespace, name
 
 struct Claims {
@@ -68,6 +77,10 @@ struct Claims {
   bool catch_all = false;                // an Ingress without rules (D1)
   bool refused = false;                  // fails closed: its routes answer 503 (W8)
   std::vector<std::string> shared_with;  // namespaces, or "*" (O3)
+  bool tls_redirect = false;             // of an Ingress: its annotation (T9)
+
+  std::vector<TlsEntry> tls;
+  std::map<std::string, std::vector<std::size_t>> tls_hosts;  // -> entries that list it
 
   std::vector<Defect> defects;
   std::vector<Defect> notes;      // like defects, but never the reason while there is another
@@ -76,6 +89,7 @@ struct Claims {
   // What it was made from, apart from the object itself.
   std::set<ServiceName> services;
   std::set<ServiceName> secrets;
+  std::set<WallTime> expiries;  // when something else is to be said about its certificates
 
   [[nodiscard]] snapshot::Source source() const { return {key.kind, key.ns, key.name}; }
   [[nodiscard]] bool is_ingress() const { return key.kind == "Ingress"; }

@@ -41,6 +41,7 @@ void emit_fallback(const std::string& host, const Claims& claims, HostAnswer& an
   snapshot::Route route = default_route(host, claims.source());
   route.action = claims.fallback->action;
   route.backends = claims.fallback->backends;
+  route.tls_redirect = claims.tls_redirect;
   answer.routes.emplace(snapshot::route_key(route.source, number_of(host, claims)),
                         std::move(route));
 }

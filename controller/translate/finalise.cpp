@@ -17,7 +17,8 @@ std::string refusal_reason(const std::string& reason) {
 
 }  // namespace
 
-ObjectReport report_of(const Claims& claims, const std::vector<const Verdict*>& verdicts) {
+ObjectReport report_of(const Claims& claims, const std::vector<const Verdict*>& verdicts,
+                       const std::vector<const NameVerdict*>& names) {
   ObjectReport report;
   report.generation = claims.generation;
   report.serves = !claims.refused && std::any_of(verdicts.begin(), verdicts.end(),
@@ -25,6 +26,9 @@ ObjectReport report_of(const Claims& claims, const std::vector<const Verdict*>& 
 
   std::vector<Defect> defects = claims.defects;
   for (const Verdict* verdict : verdicts) {
+    defects.insert(defects.end(), verdict->defects.begin(), verdict->defects.end());
+  }
+  for (const NameVerdict* verdict : names) {
     defects.insert(defects.end(), verdict->defects.begin(), verdict->defects.end());
   }
   defects.insert(defects.end(), claims.notes.begin(), claims.notes.end());
@@ -41,6 +45,9 @@ ObjectReport report_of(const Claims& claims, const std::vector<const Verdict*>& 
     findings.push_back({ConditionType::Accepted, false, "Invalid", "nothing in it is served", {}});
   }
   for (const Verdict* verdict : verdicts) {
+    findings.insert(findings.end(), verdict->findings.begin(), verdict->findings.end());
+  }
+  for (const NameVerdict* verdict : names) {
     findings.insert(findings.end(), verdict->findings.begin(), verdict->findings.end());
   }
   findings.insert(findings.end(), claims.findings.begin(), claims.findings.end());

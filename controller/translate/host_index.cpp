@@ -22,20 +22,24 @@ void take_out(Sets& sets, const std::string& name, const Value& value) {
 }  // namespace
 
 void HostIndex::add(const Claims& claims) {
-  for (const std::string& host : claims.hosts) {
-    by_host_[host].insert(&claims);
-    if (const auto wildcard = wildcard_above(host)) children_[*wildcard].insert(host);
-  }
+  for (const std::string& host : claims.hosts) add(host, claims);
   if (claims.catch_all) catch_alls_[claims.key.ns].insert(&claims);
 }
 
 void HostIndex::remove(const Claims& claims) {
-  for (const std::string& host : claims.hosts) {
-    take_out(by_host_, host, &claims);
-    const auto wildcard = wildcard_above(host);
-    if (wildcard && !by_host_.contains(host)) take_out(children_, *wildcard, host);
-  }
+  for (const std::string& host : claims.hosts) remove(host, claims);
   take_out(catch_alls_, claims.key.ns, &claims);
+}
+
+void HostIndex::add(const std::string& host, const Claims& claims) {
+  by_host_[host].insert(&claims);
+  if (const auto wildcard = wildcard_above(host)) children_[*wildcard].insert(host);
+}
+
+void HostIndex::remove(const std::string& host, const Claims& claims) {
+  take_out(by_host_, host, &claims);
+  const auto wildcard = wildcard_above(host);
+  if (wildcard && !by_host_.contains(host)) take_out(children_, *wildcard, host);
 }
 
 std::vector<const Claims*> HostIndex::claimants(const std::string& host) const {

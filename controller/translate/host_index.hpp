@@ -15,6 +15,9 @@ class HostIndex {
  public:
   void add(const Claims& claims);
   void remove(const Claims& claims);
+  // One host alone, which need not be among those of its rules.
+  void add(const std::string& host, const Claims& claims);
+  void remove(const std::string& host, const Claims& claims);
 
   [[nodiscard]] std::vector<const Claims*> claimants(
       const std::string& host) const;  // oldest first

@@ -11,8 +11,12 @@ using snapshot::Action;
 
 class IngressReader {
  public:
-  IngressReader(const resources::Ingress& ingress, Backends& backends)
-      : ingress_(ingress), backends_(backends), claims_(begin_claims("Ingress", ingress.meta)) {}
+  IngressReader(const resources::Ingress& ingress, Backends& backends,
+                const CertificateLookup& certificates)
+      : ingress_(ingress),
+        backends_(backends),
+        certificates_(certificates),
+        claims_(begin_claims("Ingress", ingress.meta)) {}
 
   Claims read() {
     read_default_backend();
@@ -23,11 +27,8 @@ class IngressReader {
       claims_.catch_all = true;
       claims_.add_host(kAnyHost);
     }
-    if (ingress_.has_tls) {
-      claims_.notes.push_back({"Unsupported",
-                               "spec.tls is not served yet: these hosts are reachable by plain "
-                               "HTTP only",
-                               "spec.tls"});
+    for (std::size_t i = 0; i < ingress_.tls.size(); ++i) {
+      read_tls(ingress_.tls[i], "spec.tls[" + std::to_string(i) + "]");
     }
     return std::move(claims_);
   }
@@ -85,9 +86,36 @@ class IngressReader {
     candidate.route.path_type = checked->type;
     candidate.route.protocols = snapshot::Protocols::all();  // W2
     candidate.route.action = action();
+    candidate.route.tls_redirect = claims_.tls_redirect;
     candidate.route.backends = targets(path.backend, field + ".backend");
     claims_.add_host(host);
     claims_.candidates[host].push_back(std::move(candidate));
+  }
+
+  void read_tls(const resources::IngressTls& tls, const std::string& field) {
+    std::vector<std::string> hosts;
+    for (std::size_t i = 0; i < tls.hosts.size(); ++i) {
+      const std::string at = field + ".hosts[" + std::to_string(i) + "]";
+      if (auto defect = check_host(tls.hosts[i], at, false)) {
+        claims_.defects.push_back(std::move(*defect));
+      } else {
+        hosts.push_back(tls.hosts[i]);
+      }
+    }
+    if (tls.hosts.empty()) {  // T3
+      hosts = claims_.hosts;
+      std::erase(hosts, kAnyHost);
+      if (hosts.empty()) {
+        claims_.notes.push_back(
+            {"Unsupported",
+             field +
+                 ".hosts is empty, and no rule has a host: a certificate cannot be for any host",
+             field});
+      }
+    }
+    if (hosts.empty()) return;
+    const std::string secret_field = tls.secret_name.empty() ? field : field + ".secretName";
+    claim_certificate(field, secret_field, tls.secret_name, hosts, certificates_, claims_);
   }
 
   [[nodiscard]] Action action() const { return claims_.refused ? Action::Refuse : Action::Proxy; }
@@ -117,13 +145,15 @@ class IngressReader {
 
   const resources::Ingress& ingress_;
   Backends& backends_;
+  const CertificateLookup& certificates_;
   Claims claims_;
 };
 
 }  // namespace
 
-Claims claims_of(const resources::Ingress& ingress, Backends& backends) {
-  return IngressReader(ingress, backends).read();
+Claims claims_of(const resources::Ingress& ingress, Backends& backends,
+                 const CertificateLookup& certificates) {
+  return IngressReader(ingress, backends, certificates).read();
 }
 
 }  // namespace toyou::translate

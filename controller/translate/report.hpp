@@ -37,7 +37,7 @@ struct ObjectReport {
   std::vector<Finding> findings;
   std::int64_t generation = 0;  // metadata.generation that was translated
   bool serves = false;          // at least one rule or default backend is accepted (S1)
-  bool serves_tls = false;      // S2
+  bool serves_tls = false;      // a certificate is shown for a host of it (S2)
 };
 
 // One condition per type, as status.conditions and /api/v1/status show it: the first finding of a

@@ -1,5 +1,6 @@
 #include "controller/translate/translate.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -8,9 +9,9 @@
 
 namespace toyou::translate {
 
-Translation translate(const store::ObjectStore& objects, const Options& options) {
+Translation translate(const store::ObjectStore& objects, const Options& options, WallTime now) {
   Translator translator(objects, options);
-  translator.update({});
+  translator.update({}, now);
   return std::move(translator).take();
 }
 
@@ -39,6 +40,16 @@ Result<ServiceAddress> parse_service_address(std::string_view text) {
     address.service.port.name = port;
   }
   return address;
+}
+
+Result<SecretName> parse_secret_name(std::string_view text) {
+  const std::size_t slash = std::min(text.find('/'), text.size());
+  SecretName name{std::string(text.substr(0, slash)),
+                  std::string(text.substr(std::min(slash + 1, text.size())))};
+  if (!resources::is_dns_name(name.ns) || !resources::is_dns_name(name.name)) {
+    return fail(ErrorKind::Invalid, "must be NAMESPACE/NAME, with names as Kubernetes has");
+  }
+  return name;
 }
 
 }  // namespace toyou::translate

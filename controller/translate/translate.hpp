@@ -1,5 +1,6 @@
 // objects -> snapshot + findings. A pure function: no clock, no I/O, no global state; equal input
-// gives byte-identical output, whatever the order in which objects arrived.
+// gives byte-identical output, whatever the order in which objects arrived. (Of a Secret that an
+// update broke, the store also holds the last good certificate.)
 // What the objects mean stands in docs/ingress.md (clauses C, V, H, P, R, M, D, B, T, O, W, S).
 #pragma once
 
@@ -7,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/clock.hpp"
 #include "common/result.hpp"
 #include "common/snapshot.hpp"
 #include "controller/store/object_store.hpp"
@@ -21,16 +23,19 @@ struct Options {
   bool assume_default_class = false;    // C7: local mode, when the folder holds no IngressClass
   bool host_ownership_shared = false;   // O4
   std::string default_backend_service;  // D3: "ns/name:port" or empty
-  // The source reports Secrets, so that one that is absent is missing.
+  std::string default_certificate;      // T2: "ns/name" of a Secret, or empty
+  // The source reports Secrets of every type, so that one that is absent is missing.
   bool secrets_known = false;
 };
 
 struct Translation {
   snapshot::Snapshot snapshot;
   Report report;
+  std::vector<std::string> warnings;  // about what no object answers for: for the log
 };
 
-Translation translate(const store::ObjectStore& objects, const Options& options);
+// `now` decides which certificates have expired (T7).
+Translation translate(const store::ObjectStore& objects, const Options& options, WallTime now);
 
 // "ns/name:port", the port as a number or a name.
 struct ServiceAddress {
@@ -38,5 +43,12 @@ struct ServiceAddress {
   resources::ServiceRef service;
 };
 Result<ServiceAddress> parse_service_address(std::string_view text);
+
+// "ns/name".
+struct SecretName {
+  std::string ns;
+  std::string name;
+};
+Result<SecretName> parse_secret_name(std::string_view text);
 
 }  // namespace toyou::translate

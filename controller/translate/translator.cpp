@@ -32,11 +32,26 @@ void remove_user(std::map<ServiceName, std::set<ObjectKey>>& users,
 }  // namespace
 
 Translator::Translator(const store::ObjectStore& objects, Options options)
-    : objects_(objects), options_(std::move(options)), backends_(objects) {}
+    : objects_(objects),
+      options_(std::move(options)),
+      backends_(objects),
+      certificates_(
+          index_,
+          [this](const std::string& host) -> const HostAnswer* {
+            const auto found = answers_.find(host);
+            return found == answers_.end() ? nullptr : &found->second;
+          },
+          options_.host_ownership_shared) {
+  if (options_.default_certificate.empty()) return;
+  auto name = parse_secret_name(options_.default_certificate);
+  TOYOU_ASSERT(name.has_value());  // checked with the command line
+  default_certificate_.emplace(std::move(name->ns), std::move(name->name));
+}
 
-const Translation& Translator::update(const std::set<ObjectKey>& changed) {
+const Translation& Translator::update(const std::set<ObjectKey>& changed, WallTime now) {
   Work work;
   touched_ = {};
+  note_time(now, work);
   if (classes_) {
     note_changes(changed, work);
   } else {
@@ -47,6 +62,7 @@ const Translation& Translator::update(const std::set<ObjectKey>& changed) {
   translate_objects(work);
   find_last_resort(work);
   resolve_hosts(work);
+  show_certificates(work);
   refresh_upstreams(work);
   write_reports();
   return translation_;
@@ -65,6 +81,7 @@ void Translator::note_changes(const std::set<ObjectKey>& changed, Work& work) {
     } else if (key.kind == "EndpointSlice") {
       note_slice(key, work);
     } else if (key.kind == "Secret") {
+      work.secrets.insert({key.ns, key.name});
       note_users(secret_users_, {key.ns, key.name}, work.objects);
     } else if (key.kind == "IngressClass") {
       classes = true;
@@ -119,15 +136,17 @@ void Translator::translate_objects(Work& work) {
 }
 
 std::optional<Claims> Translator::translate_object(const ObjectKey& key) {
+  const CertificateLookup certificates{objects_, now_};
   if (const auto ingress = objects_.ingresses().find(key); ingress != objects_.ingresses().end()) {
     if (!classes_->is_ours(ingress->second)) return std::nullopt;
-    return claims_of(ingress->second, backends_);
+    return claims_of(ingress->second, backends_, certificates);
   }
   const auto route = objects_.websocket_routes().find(key);
   if (route == objects_.websocket_routes().end() || !classes_->is_ours(route->second)) {
     return std::nullopt;
   }
-  return claims_of(route->second, backends_, options_.secrets_known ? &objects_ : nullptr);
+  return claims_of(route->second, backends_, certificates,
+                   options_.secrets_known ? &objects_ : nullptr);
 }
 
 void Translator::replace_claims(const ObjectKey& key, std::optional<Claims> now, Work& work) {
@@ -138,6 +157,8 @@ void Translator::replace_claims(const ObjectKey& key, std::optional<Claims> now,
   if (known) {
     touch_hosts(before->second, work);
     index_.remove(before->second);
+    certificates_.remove(before->second);
+    for (const WallTime at : before->second.expiries) expiries_.erase({at, key});
     remove_user(service_users_, before->second.services, key);
     remove_user(secret_users_, before->second.secrets, key);
     claims_.erase(before);
@@ -145,14 +166,17 @@ void Translator::replace_claims(const ObjectKey& key, std::optional<Claims> now,
   if (!now) return;
   const Claims& claims = claims_.emplace(key, std::move(*now)).first->second;
   index_.add(claims);
+  certificates_.add(claims);
+  for (const WallTime at : claims.expiries) expiries_.emplace(at, key);
   for (const ServiceName& service : claims.services) service_users_[service].insert(key);
   for (const ServiceName& secret : claims.secrets) secret_users_[secret].insert(key);
   touch_hosts(claims, work);
 }
 
 // The hosts that it names; those below a wildcard of its (O2); and, where it is the default of its
-// namespace, those of the namespace (D3).
+// namespace, those of the namespace (D3). Of its certificates, the names.
 void Translator::touch_hosts(const Claims& claims, Work& work) const {
+  for (const auto& [name, entries] : claims.tls_hosts) work.names.insert(name);
   for (const std::string& host : claims.hosts) {
     work.hosts.insert(host);
     for (std::string& below : index_.hosts_below(host)) work.hosts.insert(std::move(below));
@@ -267,13 +291,26 @@ void Translator::write_reports() {
       translation_.report.erase(key);
       continue;
     }
-    std::vector<const Verdict*> verdicts;
-    verdicts.reserve(claims->second.hosts.size());
-    for (const std::string& host : claims->second.hosts) {
-      verdicts.push_back(&answers_.at(host).verdicts.at(key));
-    }
-    translation_.report.insert_or_assign(key, report_of(claims->second, verdicts));
+    translation_.report.insert_or_assign(key, write_report(claims->second));
   }
+}
+
+ObjectReport Translator::write_report(const Claims& claims) const {
+  std::vector<const Verdict*> verdicts;
+  std::vector<const NameVerdict*> names;
+  bool serves_tls = false;
+  verdicts.reserve(claims.hosts.size());
+  for (const std::string& host : claims.hosts) {
+    verdicts.push_back(&answers_.at(host).verdicts.at(claims.key));
+    serves_tls |= verdicts.back()->accepted && certificates_.serves(host);
+  }
+  for (const auto& [name, entries] : claims.tls_hosts) {
+    names.push_back(&certificates_.find(name)->verdicts.at(claims.key));
+    serves_tls |= names.back()->accepted && certificates_.serves(name);
+  }
+  ObjectReport report = report_of(claims, verdicts, names);
+  report.serves_tls = report.serves && serves_tls;  // S2
+  return report;
 }
 
 }  // namespace toyou::translate

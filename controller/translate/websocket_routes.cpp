@@ -31,10 +31,23 @@ void note_secrets(const WebSocketRoute& route, const store::ObjectStore* secrets
     claims.secrets.insert({route.meta.ns, ref.name});
     if (secrets->secret(route.meta.ns, ref.name) != nullptr) continue;
     claims.findings.push_back(
-        {ConditionType::ResolvedRefs, false,
-         ref.certificate ? "CertificateNotFound" : "SecretNotFound",
+        {ConditionType::ResolvedRefs, false, "SecretNotFound",
          ref.field + ": Secret " + route.meta.ns + "/" + ref.name + " does not exist", ref.field});
   }
+}
+
+// W10. Hosts that are none are noted where the matches are read.
+void claim_route_certificate(const WebSocketRoute& route, const CertificateLookup& certificates,
+                             Claims& claims) {
+  if (!route.tls) return;
+  std::vector<std::string> hosts;
+  for (const std::string& host : route.hosts) {
+    if (!check_host(host, "", false)) hosts.push_back(host);
+  }
+  if (hosts.empty()) return;
+  const std::string& secret = route.tls->secret_name;
+  claim_certificate("spec.tls", secret.empty() ? "spec.tls" : "spec.tls.secretName", secret, hosts,
+                    certificates, claims);
 }
 
 std::vector<snapshot::Backend> resolve_backends(const WebSocketRoute& route, Backends& backends,
@@ -73,10 +86,11 @@ std::vector<Match> valid_matches(const WebSocketRoute& route, Claims& claims) {
 }  // namespace
 
 Claims claims_of(const WebSocketRoute& route, Backends& backends,
-                 const store::ObjectStore* secrets) {
+                 const CertificateLookup& certificates, const store::ObjectStore* secrets) {
   Claims claims = begin_claims("WebSocketRoute", route.meta);
   note_refusals(route, claims);
   note_secrets(route, secrets, claims);
+  claim_route_certificate(route, certificates, claims);
 
   snapshot::Route served;
   served.source = claims.source();
@@ -85,6 +99,10 @@ Claims claims_of(const WebSocketRoute& route, Backends& backends,
   served.origins = route.origins;
   served.limits = route.limits;
   served.timeouts = route.timeouts;
+  if (route.tls) {
+    served.tls_redirect = route.tls->redirect;
+    served.hsts = route.tls->hsts;
+  }
   if (claims.refused) {
     served = {};
     served.source = claims.source();

@@ -5,12 +5,13 @@
 #include "controller/resources/resources.hpp"
 #include "controller/store/object_store.hpp"
 #include "controller/translate/backends.hpp"
+#include "controller/translate/certificates.hpp"
 #include "controller/translate/claims.hpp"
 
 namespace toyou::translate {
 
-// `secrets`: where to look for the Secrets that it names; nullptr: they are not known.
+// `secrets`: where to look for Secrets that are no certificates; nullptr: they are not known.
 Claims claims_of(const resources::WebSocketRoute& route, Backends& backends,
-                 const store::ObjectStore* secrets);
+                 const CertificateLookup& certificates, const store::ObjectStore* secrets);
 
 }  // namespace toyou::translate

@@ -25,8 +25,22 @@ bool good(HandshakeResult result) {
   return result == HandshakeResult::Ok || result == HandshakeResult::Resumed;
 }
 
-std::string_view reason_of(const Ended& outcome) {
-  switch (outcome.result) {
+// The client has been told by an alert of ours.
+bool alerted(HandshakeResult result) {
+  switch (result) {
+    case HandshakeResult::UnrecognizedName:
+    case HandshakeResult::NoApplicationProtocol:
+    case HandshakeResult::Incompatible:
+    case HandshakeResult::NotTls:
+    case HandshakeResult::Protocol:
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::string_view reason_of(const Ended& ended) {
+  switch (ended.result) {
     case HandshakeResult::UnrecognizedName:
       return "no certificate for this name";
     case HandshakeResult::ClientGone:
@@ -38,17 +52,17 @@ std::string_view reason_of(const Ended& outcome) {
     case HandshakeResult::Overload:
       return "too many handshakes are under way";
     default:
-      return outcome.failure;
+      return ended.failure;
   }
 }
 
-void note(WorkerContext& worker, const Peer& peer, const Ended& outcome) {
-  worker.metrics.tls_handshakes[static_cast<std::size_t>(outcome.result)].add();
-  if (good(outcome.result)) return;
+void note(WorkerContext& worker, const Peer& peer, const Ended& ended) {
+  worker.metrics.tls_handshakes[static_cast<std::size_t>(ended.result)].add();
+  if (good(ended.result)) return;
   log::access("tls handshake failed", {{"client", peer.address},
-                                       {"result", to_string(outcome.result)},
-                                       {"reason", reason_of(outcome)},
-                                       {"server_name", outcome.server_name}});
+                                       {"result", to_string(ended.result)},
+                                       {"reason", reason_of(ended)},
+                                       {"server_name", ended.server_name}});
 }
 
 // Of a wait that ended with an error: we ended it, or else `otherwise`.
@@ -62,8 +76,8 @@ HandshakeResult result_of(const WorkerContext& worker, const Guard& guard,
 // Where there is no certificate at all, no name has one (ingress-contract T5): said as soon as the
 // client has said something, whatever that is.
 asio::awaitable<Ended> refuse_every_name(WorkerContext& worker, Stream& stream, Guard& guard) {
-  Ended outcome;
-  outcome.result = HandshakeResult::ClientGone;
+  Ended ended;
+  ended.result = HandshakeResult::ClientGone;
   std::array<char, 512> sink;
   error_code ec = asio::error::operation_aborted;
   if (guard.arm(stream.socket(), worker.options.tls_handshake_timeout)) {
@@ -71,37 +85,36 @@ asio::awaitable<Ended> refuse_every_name(WorkerContext& worker, Stream& stream, 
                                              asio::redirect_error(asio::use_awaitable, ec));
   }
   if (ec) {
-    outcome.result = result_of(worker, guard, HandshakeResult::ClientGone);
+    ended.result = result_of(worker, guard, HandshakeResult::ClientGone);
     guard.disarm();
-    co_return outcome;
+    co_return ended;
   }
   guard.disarm();
   stream.socket().write_some(asio::buffer(kUnrecognizedName), ec);
-  outcome.result = HandshakeResult::UnrecognizedName;
-  co_return outcome;
+  ended.result = HandshakeResult::UnrecognizedName;
+  co_return ended;
 }
 
 asio::awaitable<Ended> negotiate(WorkerContext& worker, Stream& stream, Guard& guard,
                                  tls::CertificateTablePtr certificates) {
-  Ended outcome;
+  Ended ended;
   auto channel =
       tls::Channel::accept(worker.tls, stream.socket().native_handle(), std::move(certificates));
-  if (!channel) co_return outcome;
+  if (!channel) co_return ended;
   stream.secure(std::move(channel));
   const error_code ec = co_await stream.handshake(guard, worker.options.tls_handshake_timeout);
-  outcome.result = stream.tls()->result();
-  if (!ec) co_return outcome;
-  outcome.result = result_of(worker, guard, outcome.result);
-  outcome.server_name = stream.tls()->server_name();
-  outcome.failure = stream.tls()->failure();
+  ended.result = stream.tls()->result();
+  if (!ec) co_return ended;
+  ended.result = result_of(worker, guard, ended.result);
+  ended.server_name = stream.tls()->server_name();
+  ended.failure = stream.tls()->failure();
   stream.release_tls();  // it has said all that it had to say
-  co_return outcome;
+  co_return ended;
 }
 
-// A failure that the client has been told by an alert: unread bytes at close(2) would reset the
-// connection, and the alert with it.
+// Unread bytes at close(2) would reset the connection, and the alert with it.
 asio::awaitable<void> let_alert_arrive(Stream& stream, Guard& guard) {
-  std::array<char, 512> sink;
+  static thread_local std::array<char, 16'384> sink;  // nobody reads what it holds
   error_code ec;
   stream.socket().shutdown(tcp::socket::shutdown_send, ec);
   for (int i = 0; !ec && i < kAlertLingerReads; ++i) {
@@ -116,19 +129,19 @@ asio::awaitable<void> let_alert_arrive(Stream& stream, Guard& guard) {
 
 asio::awaitable<bool> handshake(WorkerContext& worker, Stream& stream, Guard& guard,
                                 const Peer& peer) {
-  Ended outcome;
+  Ended ended;
   {
     const auto pass = worker.handshakes.enter(guard, worker.clock.steady());
     const tls::CertificateTablePtr certificates = worker.tables->certificates();
     if (pass && certificates->size() == 0) {
-      outcome = co_await refuse_every_name(worker, stream, guard);
+      ended = co_await refuse_every_name(worker, stream, guard);
     } else if (pass) {
-      outcome = co_await negotiate(worker, stream, guard, certificates);
+      ended = co_await negotiate(worker, stream, guard, certificates);
     }
   }
-  note(worker, peer, outcome);
-  if (good(outcome.result)) co_return true;
-  if (outcome.result != HandshakeResult::ClientGone) co_await let_alert_arrive(stream, guard);
+  note(worker, peer, ended);
+  if (good(ended.result)) co_return true;
+  if (alerted(ended.result)) co_await let_alert_arrive(stream, guard);
   co_return false;
 }
 

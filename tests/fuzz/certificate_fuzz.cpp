@@ -37,7 +37,7 @@ void read(const std::string& chain, const std::string& key) {
   const Error& error = certificate.error();
   TOYOU_ASSERT(error.context == "/chain" || error.context == "/key");
   TOYOU_ASSERT(!error.message.empty());
-  TOYOU_ASSERT(key.size() < 16 || error.message.find(key.substr(0, 16)) == std::string::npos);
+  TOYOU_ASSERT(error.message.find(good().key.substr(40, 8)) == std::string::npos);
 }
 
 }  // namespace

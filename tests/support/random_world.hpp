@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "controller/store/object_store.hpp"
+#include "tests/support/certificate_maker.hpp"
 
 namespace toyou::test {
 
@@ -54,11 +55,21 @@ class World {
     }
     if (one_in(5)) meta["annotations"]["toyou.dev/shared-with"] = choose({"*", "a", "b"});
     if (one_in(12)) meta["annotations"]["toyou.dev/other"] = "x";
+    if (one_in(6)) meta["annotations"]["toyou.dev/ssl-redirect"] = choose({"true", "false", "?"});
     return meta;
+  }
+  std::string secret_name() { return choose({"k1", "k2", "k3", "gone"}); }
+
+  // Names under spec.tls that no rule may have, too.
+  json tls_hosts() {
+    json hosts = json::array();
+    for (int n = pick(3); n > 0; --n) hosts.push_back(one_in(4) ? "z.w.test" : host());
+    if (one_in(12)) hosts.push_back("1.2.3.4");
+    return hosts;
   }
 
   json any_object() {
-    switch (pick(8)) {
+    switch (pick(10)) {
       case 0:
         return ingress_class();
       case 1:
@@ -71,6 +82,9 @@ class World {
         return any_service();
       case 6:
         return slice();
+      case 7:
+      case 8:
+        return certificate();
       default:
         return secret();
     }
@@ -109,6 +123,12 @@ class World {
       if (!paths.empty()) rule["http"] = {{"paths", paths}};
       spec["rules"].push_back(rule);
     }
+    for (int n = pick(3); n > 0; --n) {
+      json entry = json::object();
+      if (!one_in(5)) entry["hosts"] = tls_hosts();
+      if (!one_in(4)) entry["secretName"] = secret_name();
+      spec["tls"].push_back(entry);
+    }
     return {{"apiVersion", "networking.k8s.io/v1"},
             {"kind", "Ingress"},
             {"metadata", metadata(choose({"i1", "i2", "i3"}))},
@@ -121,6 +141,8 @@ class World {
                  {"backends", {{{"service", {{"name", service()}, {"port", 80}}}}}}};
     if (!one_in(3)) spec["ingressClassName"] = "toyou";
     if (one_in(2)) spec["protocols"] = {choose({"HTTP", "SSE"}), choose({"WebSocket", "SSE"})};
+    if (one_in(3)) spec["tls"] = {{"redirect", one_in(2)}, {"hsts", one_in(2) ? "0s" : "1h"}};
+    if (one_in(3)) spec["tls"]["secretName"] = secret_name();
     if (one_in(5)) spec["auth"]["basic"]["secretName"] = choose({"k1", "k2"});
     return {{"apiVersion", "toyou.dev/v1alpha1"},
             {"kind", "WebSocketRoute"},
@@ -153,6 +175,22 @@ class World {
             {"addressType", one_in(4) ? "IPv6" : "IPv4"},
             {"ports", {{{"name", "http"}, {"port", 8080 + pick(2)}}}},
             {"endpoints", endpoints}};
+  }
+
+  // Of two kinds of keys, good for different hosts and times; now and then none at all.
+  json certificate() {
+    static const std::vector<MadeCertificate> kMade{
+        make_certificate({{"x.test", "*.w.test"}}),
+        make_certificate({{"y.test", "x.w.test"}, "rsa"}),
+        make_certificate({{"x.test"}, "ed25519", "20300101000000Z"}),
+        make_certificate({{"*.w.test"}, "ecdsa", "20200101000000Z"}),
+    };
+    MadeCertificate made = kMade.at(static_cast<std::size_t>(pick(4)));
+    if (one_in(6)) made.key = kMade[0].key;
+    if (one_in(8)) made.chain = "none";
+    json object = tls_secret(ns(), choose({"k1", "k2", "k3"}), made);
+    if (one_in(10)) object["type"] = "Opaque";
+    return object;
   }
 
   json secret() {

@@ -127,7 +127,7 @@ TEST_P(IncrementalPublish, LeavesTheFilesOfAWholePublish) {
     std::set<resources::ObjectKey> changed;
     do changed.insert(world.edit(store));
     while (world.one_in(2));
-    translator.update(changed);
+    translator.update(changed, WallTime{});
     const bool broken = world.one_in(5);
     if (broken) break_both(part_directory, whole_directory);
     const auto tried =
@@ -197,7 +197,7 @@ TEST_P(CostOfAChange, DoesNotGrowWithTheNumberOfRoutes) {
   });
   ASSERT_TRUE(writer);
   SnapshotPublisher publisher(std::move(*writer));
-  translator.update({});
+  translator.update({}, WallTime{});
   const auto first = publisher.publish(translator.current().snapshot, {});
   ASSERT_TRUE(first);
   EXPECT_EQ(first->compared, translator.current().snapshot.size());
@@ -209,7 +209,7 @@ TEST_P(CostOfAChange, DoesNotGrowWithTheNumberOfRoutes) {
   const auto begin = std::chrono::steady_clock::now();
   const auto stored = store.upsert(ingress(routes / 2, "/new"));
   ASSERT_TRUE(stored);
-  translator.update({stored->key});
+  translator.update({stored->key}, WallTime{});
   const auto second =
       publisher.publish(translator.current().snapshot, translator.touched().objects);
   const auto took = std::chrono::steady_clock::now() - begin;

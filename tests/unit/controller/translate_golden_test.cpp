@@ -2,21 +2,30 @@
 // with `options` sets those of the translation), <case>.out.json the snapshot, <case>.report.txt
 // what is said about each object. TOYOU_UPDATE_GOLDENS=1 writes what the code does now; read the
 // diff.
+//
+// Certificates are made by each run: a document with `certs: {NAME: {dns: […], key: ecdsa | rsa |
+// ed25519, notAfter: 20200101000000Z}}` asks for them, "${cert:NAME}" and "${key:NAME}" stand for
+// their PEM, in base64 in the input and as they are in the output. `before` lists earlier versions
+// of objects, which arrive first. The time is 2026-01-01.
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <random>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/snapshot_json.hpp"
 #include "controller/source/yaml_json.hpp"
 #include "controller/store/object_store.hpp"
 #include "controller/translate/translate.hpp"
+#include "tests/support/certificate_maker.hpp"
 
 namespace toyou::translate {
 namespace {
@@ -24,10 +33,42 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
+const WallTime kNow = std::chrono::sys_days(std::chrono::year(2026) / 1 / 1);
+
 struct Case {
   Options options;
+  std::map<std::string, test::MadeCertificate> certificates;
+  std::vector<json> before;
   std::vector<json> objects;
 };
+
+test::MadeCertificate make(const json& given) {
+  test::CertificateRecipe recipe;
+  recipe.dns = given.value("dns", std::vector<std::string>{});
+  recipe.key = given.value("key", recipe.key);
+  recipe.not_after = given.value("notAfter", recipe.not_after);
+  return test::make_certificate(recipe);
+}
+
+// What stands for the PEM of the case's certificates, both ways.
+std::vector<std::pair<std::string, std::string>> placeholders(const Case& given) {
+  std::vector<std::pair<std::string, std::string>> all;
+  for (const auto& [name, made] : given.certificates) {
+    all.emplace_back("${cert:" + name + "}", made.chain);
+    all.emplace_back("${key:" + name + "}", made.key);
+  }
+  return all;
+}
+
+void fill_in(const Case& given, json& value) {
+  if (value.is_structured()) {
+    for (json& item : value) fill_in(given, item);
+  } else if (value.is_string()) {
+    for (const auto& [placeholder, pem] : placeholders(given)) {
+      if (value == placeholder) value = test::base64(pem);
+    }
+  }
+}
 
 std::string read(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
@@ -42,6 +83,7 @@ Options read_options(const json& given) {
   options.assume_default_class = given.value("assumeDefaultClass", false);
   options.host_ownership_shared = given.value("hostOwnershipShared", false);
   options.default_backend_service = given.value("defaultBackendService", "");
+  options.default_certificate = given.value("defaultCertificate", "");
   options.secrets_known = given.value("secretsKnown", false);
   return options;
 }
@@ -54,27 +96,45 @@ Case load(const fs::path& path) {
     return loaded;
   }
   for (const source::YamlDocument& document : *documents) {
-    if (document.value.contains("options")) {
-      loaded.options = read_options(document.value["options"]);
+    const json& value = document.value;
+    if (value.contains("options")) {
+      loaded.options = read_options(value["options"]);
+    } else if (value.contains("certs")) {
+      for (const auto& [name, recipe] : value["certs"].items()) {
+        loaded.certificates.emplace(name, make(recipe));
+      }
+    } else if (value.contains("before")) {
+      loaded.before = value["before"].get<std::vector<json>>();
     } else {
-      loaded.objects.push_back(document.value);
+      loaded.objects.push_back(value);
     }
   }
+  for (json& object : loaded.before) fill_in(loaded, object);
+  for (json& object : loaded.objects) fill_in(loaded, object);
   return loaded;
 }
 
 Translation run(const Case& given, const std::vector<json>& objects) {
   store::ObjectStore store;
-  for (const json& object : objects) {
-    const auto outcome = store.upsert(object);
-    EXPECT_TRUE(outcome.has_value()) << to_string(outcome.error());
+  for (const auto* list : {&given.before, &objects}) {
+    for (const json& object : *list) {
+      const auto outcome = store.upsert(object);
+      EXPECT_TRUE(outcome.has_value()) << to_string(outcome.error());
+    }
   }
-  return translate(store, given.options);
+  return translate(store, given.options, kNow);
 }
 
-std::string snapshot_text(const snapshot::Snapshot& snapshot) {
+std::string snapshot_text(const Case& given, const snapshot::Snapshot& snapshot) {
   json all = json::object();
-  for (const auto& [key, object] : snapshot) all[key] = json::parse(snapshot::encode(object));
+  for (const auto& [key, object] : snapshot) {
+    json& shown = all[key] = json::parse(snapshot::encode(object));
+    for (const auto& [placeholder, pem] : placeholders(given)) {
+      for (const char* field : {"chain", "key"}) {
+        if (shown.contains(field) && shown[field] == pem) shown[field] = placeholder;
+      }
+    }
+  }
   return all.dump(2) + "\n";
 }
 
@@ -86,6 +146,7 @@ std::string report_text(const Report& report) {
               (condition.status ? "True" : "False") + " " + condition.reason + ": " +
               condition.message + "\n";
     }
+    if (object.serves_tls) text += to_string(key) + " is served over TLS\n";
   }
   return text;
 }
@@ -127,7 +188,7 @@ class Golden : public ::testing::TestWithParam<fs::path> {
 TEST_P(Golden, IsWhatTheFilesSay) {
   const Case given = load(GetParam());
   const Translation translation = run(given, given.objects);
-  expect_file(beside(".out.json"), snapshot_text(translation.snapshot));
+  expect_file(beside(".out.json"), snapshot_text(given, translation.snapshot));
   expect_file(beside(".report.txt"), report_text(translation.report));
 }
 
@@ -146,7 +207,7 @@ TEST_P(Golden, DoesNotDependOnTheOrderOfArrival) {
   for (int round = 0; round < 8; ++round) {
     std::shuffle(objects.begin(), objects.end(), random);
     const Translation again = run(given, objects);
-    ASSERT_EQ(snapshot_text(first.snapshot), snapshot_text(again.snapshot));
+    ASSERT_EQ(snapshot_text(given, first.snapshot), snapshot_text(given, again.snapshot));
     ASSERT_EQ(report_text(first.report), report_text(again.report));
   }
 }

@@ -9,7 +9,6 @@
 
 #include "common/log.hpp"
 #include "dataplane/net/listener.hpp"
-#include "dataplane/net/tls_refusal.hpp"
 
 namespace toyou::net {
 namespace {
@@ -130,61 +129,6 @@ TEST_F(AcceptorTest, SurvivesRunningOutOfDescriptors) {
   run_until_accepted(1);
   EXPECT_EQ(accepted.size(), 1U);
   setrlimit(RLIMIT_NOFILE, &saved);
-}
-
-struct TlsRefusalTest : testing::Test {
-  // Both ends of one loopback connection.
-  std::pair<tcp::socket, tcp::socket> pair() {
-    tcp::acceptor listener(io, {asio::ip::address_v4::loopback(), 0});
-    tcp::socket client(clients);
-    client.connect(listener.local_endpoint());
-    return {std::move(client), listener.accept()};
-  }
-  static std::string read_all(tcp::socket& socket) {
-    std::string out;
-    error_code error;
-    asio::read(socket, asio::dynamic_buffer(out), error);
-    return out;
-  }
-  asio::io_context io{1};
-  asio::io_context clients;
-  TlsRefusal refusal{io};
-};
-
-TEST_F(TlsRefusalTest, AnswersTheFirstBytesWithTheAlertAndCloses) {
-  auto [client, server] = pair();
-  refusal.refuse(std::move(server));
-  io.poll();
-  EXPECT_EQ(client.available(), 0U);  // nothing before the client has spoken
-  asio::write(client, asio::buffer("\x16\x03\x01\x00\x05hello", 10));
-  client.shutdown(tcp::socket::shutdown_send);
-  io.run();
-  EXPECT_EQ(read_all(client), std::string("\x15\x03\x01\x00\x02\x02\x70", 7));
-}
-
-TEST_F(TlsRefusalTest, TheAlertArrivesThoughTheClientSentMoreThanWasRead) {
-  auto [client, server] = pair();
-  asio::write(client, asio::buffer(std::string(20'000, 'x')));
-  client.shutdown(tcp::socket::shutdown_send);
-  refusal.refuse(std::move(server));
-  io.run();
-  EXPECT_EQ(read_all(client).size(), 7U);
-}
-
-TEST_F(TlsRefusalTest, OneTooManyIsClosedAtOnce) {
-  std::vector<tcp::socket> held;
-  for (int i = 0; i < TlsRefusal::kMostAtOnce; ++i) {
-    auto [client, server] = pair();
-    refusal.refuse(std::move(server));
-    held.push_back(std::move(client));
-  }
-  io.poll();
-  auto [client, server] = pair();
-  refusal.refuse(std::move(server));
-  io.poll();
-  EXPECT_EQ(read_all(client), "");
-  held.clear();  // those that were held end
-  io.run();
 }
 
 }  // namespace

@@ -136,6 +136,20 @@ TEST_F(TlsExchange, WithoutACertificateEveryNameIsRefused) {
   EXPECT_EQ(counted(HandshakeResult::ClientGone), 1U);
 }
 
+TEST_F(TlsExchange, AnAlertArrivesThoughTheClientSentMoreThanWasRead) {
+  for (const bool certificate : {true, false}) {
+    ProxyRig other;
+    other.transport = http::Transport::Tls;
+    if (certificate) other.certificates = rig.certificates;
+    other.start();
+    Wire wire = other.client();
+    wire.send(std::string(20'000, 'x'));
+    wire.half_close();
+    EXPECT_EQ(wire.exactly(7).substr(0, 1), "\x15") << "an alert";
+    EXPECT_TRUE(wire.ended());
+  }
+}
+
 TEST_F(TlsExchange, CountsHowHandshakesEnd) {
   rig.options.tls_handshake_timeout = Millis(200);
   rig.start();

@@ -1,0 +1,56 @@
+// A Secret of type kubernetes.io/tls as a certificate that can be served, or the reason why not
+// (contract T1, T6). Everything that the dataplane would refuse is refused here, because there it
+// would take the whole snapshot with it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/clock.hpp"
+#include "common/redacted.hpp"
+#include "common/result.hpp"
+#include "controller/resources/resources.hpp"
+
+namespace toyou::resources {
+
+inline constexpr std::string_view kTlsSecretType = "kubernetes.io/tls";
+
+// Of the keys that a name may have one certificate each.
+enum class KeyType : std::uint8_t { Rsa, Elliptic };  // Elliptic: ECDSA, Ed25519, Ed448
+
+struct Certificate {
+  std::string chain_pem;  // leaf first; certificates and nothing else, as OpenSSL writes them
+  Redacted key_pem;       // PKCS #8
+  KeyType key_type = KeyType::Rsa;
+  WallTime not_after{};            // of the leaf; far in the future: WallTime::max()
+  std::vector<std::string> names;  // DNS names of the leaf, in lower case; sorted, unique
+
+  // `host`: "a.example.com", or "*.example.com" as a pattern. As clients compare (RFC 6125 6.4):
+  // one whole label for a '*'; the common name counts for nothing.
+  [[nodiscard]] bool covers(const std::string& host) const;
+  [[nodiscard]] bool expired(WallTime now) const { return now > not_after; }
+  bool operator==(const Certificate&) const = default;
+};
+
+// Keeps OpenSSL's decoder between two keys: to make one costs ten times as much as to use it. One
+// thread.
+class CertificateReader {
+ public:
+  CertificateReader();
+  ~CertificateReader();
+  CertificateReader(CertificateReader&&) noexcept;
+  CertificateReader& operator=(CertificateReader&&) noexcept;
+
+  // Error: one sentence that begins with the key of the Secret at fault ("tls.key does not …") and
+  // quotes nothing of it. An expired certificate, or one for other names, is none (T7).
+  [[nodiscard]] Result<Certificate> read(const Secret& secret) const;
+
+ private:
+  struct Tools;
+  std::unique_ptr<Tools> tools_;
+};
+
+}  // namespace toyou::resources
