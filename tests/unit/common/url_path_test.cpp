@@ -77,7 +77,13 @@ TEST(RequestPath, IsRefused) {  // P3
                                  "/a/.%2fadmin",
                                  "/a/x%2f..",
                                  "/a/x%2f..%5cy",
-                                 "/a/%2f.."};
+                                 "/a/%2f..",
+                                 "/a/..;/b",
+                                 "/a/..;x=1/b",
+                                 "/a/..;",
+                                 "/a/.;/b",
+                                 "/a/%2e%2E;/b",
+                                 "/a/x%2f..;/b"};
   for (const std::string& given : refused) {
     const Result<std::string> path = normalise_request_path(given);
     ASSERT_FALSE(path) << given << " -> " << *path;
@@ -108,9 +114,10 @@ TEST(RulePath, IsNormalised) {
 
 TEST(RulePath, IsRefused) {  // V2
   const std::string refused[] = {
-      "",          "a",      "//",    "/a//b",  "/./a",
-      "/a/../b",   "/a/.",   "/a/..", "/a%2fb", "/a%2Fb",
-      "/%2e%2e/a", "/a/%2e", "/..",   "/%2e./", "/" + std::string(4096, 'a')};
+      "",          "a",      "//",       "/a//b",  "/./a",
+      "/a/../b",   "/a/.",   "/a/..",    "/a%2fb", "/a%2Fb",
+      "/%2e%2e/a", "/a/%2e", "/..",      "/%2e./", "/" + std::string(4096, 'a'),
+      "/a/..;/b",  "/..;",   "/a/..%5cb"};
   for (const std::string& path : refused) EXPECT_FALSE(check_rule_path(path)) << path;
   EXPECT_TRUE(check_rule_path("/" + std::string(4095, 'a')));
 }
