@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <set>
 #include <string>
 #include <utility>
@@ -176,6 +177,7 @@ TEST_F(PublisherTest, WhatCouldNotBeWrittenIsPendingAndSaysWhy) {
   answer(LoadState::Loaded);
   publisher->refresh();
   std::filesystem::rename(directory / "objects", directory / "away");
+  std::ofstream(directory / "objects") << "in the way";
   ASSERT_FALSE(publisher->publish(two_routes("/new"), {"route/Ingress/default/b/0"}));
   EXPECT_EQ(state_of("a"), Programming::Programmed);
   EXPECT_EQ(state_of("b"), Programming::Pending);
@@ -183,6 +185,7 @@ TEST_F(PublisherTest, WhatCouldNotBeWrittenIsPendingAndSaysWhy) {
             std::string::npos);
   EXPECT_TRUE(publisher->take_affected().sources.contains(source("b")));
 
+  std::filesystem::remove(directory / "objects");
   std::filesystem::rename(directory / "away", directory / "objects");
   ASSERT_TRUE(publisher->publish(two_routes("/new"), {})) << "the whole is compared";
   EXPECT_EQ(publisher->programmed(source("b")).message,
