@@ -315,20 +315,6 @@ TEST(SnapshotStore, TrustsNoFileForBeingThere) {  // a power cut empties what wa
   EXPECT_EQ(read_whole(dir.path()), first_snapshot());
 }
 
-TEST(SnapshotStore, IsWrittenAnewWhereSomebodyEmptiedTheDirectory) {
-  const TempDir dir;
-  const std::string inner = dir.path() + "/state";
-  for (const char* lost : {"", "/objects", "/index", "/manifest.json"}) {
-    Writer writer = open_writer(inner);
-    const std::uint64_t before = publish(writer, first_snapshot()).generation;
-    fs::remove_all(inner + lost);
-    const auto changed = writer.publish(second_snapshot(), {"route/Ingress/default/new/0"});
-    ASSERT_TRUE(changed) << lost << ": " << to_string(changed.error());
-    EXPECT_GT(changed->generation, before) << lost;
-    EXPECT_EQ(read_whole(inner), second_snapshot()) << lost;
-  }
-}
-
 TEST(SnapshotStore, NeverGoesBackInGeneration) {
   const TempDir dir;
   {

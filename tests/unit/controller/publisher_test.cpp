@@ -195,6 +195,24 @@ TEST_F(PublisherTest, WhatCouldNotBeWrittenIsPendingAndSaysWhy) {
   EXPECT_EQ(state_of("b"), Programming::Programmed);
 }
 
+TEST_F(PublisherTest, WritesEverythingAnewWhereSomebodyEmptiedTheDirectory) {
+  for (const char* lost : {"", "/objects", "/index", "/manifest.json"}) {
+    open();
+    ASSERT_TRUE(publish(two_routes())) << lost;
+    const std::uint64_t before = publisher->generation();
+    std::filesystem::remove_all(directory.path() + lost);
+    const auto published = publisher->publish(two_routes("/new"), {"route/Ingress/default/b/0"});
+    ASSERT_TRUE(published) << lost << ": " << to_string(published.error());
+    EXPECT_GT(published->generation, before) << lost;
+    const auto read = snapshot::Reader(directory.path()).read();
+    ASSERT_TRUE(read && *read) << lost;
+    EXPECT_EQ((*read)->changed, two_routes("/new")) << lost;
+    answer(LoadState::Loaded);
+    publisher->refresh();
+    EXPECT_EQ(state_of("a"), Programming::Programmed) << lost;
+  }
+}
+
 TEST_F(PublisherTest, NamesThoseWhoseVerdictMayDiffer) {
   ASSERT_TRUE(publish(two_routes()));
   EXPECT_EQ(publisher->take_affected().sources, (std::set{source("a"), source("b")}));
