@@ -2,7 +2,6 @@
 
 #include <spdlog/async.h>
 #include <spdlog/async_logger.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include <array>
@@ -11,6 +10,7 @@
 #include <mutex>
 
 #include "common/log_format.hpp"
+#include "common/log_sink.hpp"
 
 namespace toyou::log {
 namespace {
@@ -23,7 +23,7 @@ constexpr std::array<std::string_view, 6> kLevelWords = {"trace",   "debug", "in
 // One per process, never destroyed: threads may write a last line while the process ends.
 class Logger {
  public:
-  Logger() : sink_(std::make_shared<spdlog::sinks::stderr_sink_mt>()) {
+  Logger() : sink_(std::make_shared<StderrSink>()) {
     event_ = std::make_shared<spdlog::logger>("event", sink_);
     prepare(*event_);
   }
@@ -49,12 +49,11 @@ class Logger {
     if (!pool_) return;
     lost_before_ += pool_->overrun_counter();
     pool_.reset();
-    sink_->flush();
   }
 
   [[nodiscard]] std::uint64_t lost() {
     const std::lock_guard lock(mutex_);
-    return lost_before_ + (pool_ ? pool_->overrun_counter() : 0);
+    return lost_before_ + (pool_ ? pool_->overrun_counter() : 0) + sink_->lost();
   }
 
   void write(spdlog::logger& to, Level level, std::string_view message, Fields fields) {
@@ -85,7 +84,7 @@ class Logger {
 
   Format format_ = Format::Text;
   std::string component_;
-  std::shared_ptr<spdlog::sinks::stderr_sink_mt> sink_;
+  std::shared_ptr<StderrSink> sink_;
   std::shared_ptr<spdlog::logger> event_;
   std::shared_ptr<spdlog::logger> access_;
   std::atomic<bool> queued_{false};
