@@ -111,15 +111,6 @@ bool hides_dot_segment(std::string_view element) {
   return reads_as_dots(element.substr(begin));
 }
 
-bool any_element_hides_dots(std::string_view path) {
-  while (!path.empty()) {
-    const std::size_t end = std::min(path.find('/'), path.size());
-    if (hides_dot_segment(path.substr(0, end))) return true;
-    path.remove_prefix(std::min(end + 1, path.size()));
-  }
-  return false;
-}
-
 // P2b and P2c in one pass over the elements.
 Result<std::string> resolve_segments(std::string_view path) {
   std::string out;
@@ -191,9 +182,6 @@ Result<void> check_rule_path(std::string_view path) {
   }
   if (normal.ends_with("/.") || normal.ends_with("/..")) {
     return fail(ErrorKind::Invalid, "ends in \"/.\" or \"/..\"");
-  }
-  if (any_element_hides_dots(normal)) {
-    return fail(ErrorKind::Invalid, "holds an element that a backend may read as \"..\"");
   }
   return {};
 }
