@@ -134,7 +134,10 @@ rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
 {{- if and .Values.service.enabled (not .Values.service.http.enabled) (not .Values.service.https.enabled) }}
 {{- fail "service.http and service.https are both disabled: set service.enabled to false for no Service." }}
 {{- end }}
-{{- $ports := list .Values.ports.http .Values.ports.https .Values.ports.admin .Values.ports.controller .Values.ports.dataplane }}
+{{- $ports := list }}
+{{- range .Values.ports }}
+{{- $ports = append $ports (int .) }}
+{{- end }}
 {{- if ne (len (uniq $ports)) (len $ports) }}
 {{- fail "two of the ports are the same." }}
 {{- end }}
