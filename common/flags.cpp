@@ -45,7 +45,7 @@ Result<std::uint64_t> parse_number(const std::string& text, std::uint64_t min, s
 
 // Our words for CLI11's errors.
 std::string explain(const CLI::ParseError& error) {
-  const std::string text = error.what();
+  std::string text = error.what();
   if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
     return "unknown flag or argument" + text.substr(std::min(text.find(':'), text.size()));
   }
@@ -98,7 +98,8 @@ struct Parser::Impl {
   }
 };
 
-Parser::Parser(std::string program, std::string description) : impl_(std::make_unique<Impl>()) {
+Parser::Parser(const std::string& program, std::string description)
+    : impl_(std::make_unique<Impl>()) {
   impl_->owned = std::make_unique<CLI::App>(std::move(description), program);
   impl_->app = impl_->owned.get();
   impl_->set_up(program);

@@ -39,7 +39,7 @@ class Flag {
 
 class Parser {
  public:
-  Parser(std::string program, std::string description);
+  Parser(const std::string& program, std::string description);
   Parser(Parser&&) noexcept;
   ~Parser();
 

@@ -97,7 +97,8 @@ class Config {
                       const std::string& field) const {
     for (const auto* name : names) {
       const auto found = object.find(name);
-      if (found == object.end() || found->is_null() || *found == false || *found == "") continue;
+      if (found == object.end() || found->is_null() || *found == false || is_blank(*found))
+        continue;
       return error(field + "." + name, "is not supported", ErrorKind::Unsupported);
     }
     return {};

@@ -99,7 +99,7 @@ class ManifestReader {
                              required_string(*metadata, "name", prefix + "metadata.name")};
     if (watched.namespaced) {
       const auto ns = metadata->find("namespace");
-      if (ns == metadata->end() || ns->is_null() || *ns == "") {
+      if (ns == metadata->end() || ns->is_null() || is_blank(*ns)) {
         (*metadata)["namespace"] = kDefaultNamespace;
       }
       key.ns = required_string(*metadata, "namespace", prefix + "metadata.namespace");

@@ -281,8 +281,7 @@ void Watcher::report_removal(const ObjectKey& key) {
 Watcher::Outcome Watcher::failed(const std::string& what, const std::string& message) {
   errors_.fetch_add(1);
   const auto problem = what + ": " + message;
-  if (problem != problem_) {  // once, not at each retry
-    log::warning("API server: " + what + " failed", {{"kind", resource_.kind}, {"error", message}});
+  if (problem != problem_) {  // once, not at each retry; whoever is told logs it
     problem_ = problem;
     listener_.health(problem);
   }

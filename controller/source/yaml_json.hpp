@@ -28,6 +28,12 @@ inline int line_of(const YamlDocument& document, std::string_view field) {
   return document.lines.line_of(field);
 }
 
+// A string without a character.
+inline bool is_blank(const nlohmann::json& value) {
+  const auto* text = value.get_ptr<const std::string*>();
+  return text != nullptr && text->empty();
+}
+
 struct YamlError {
   std::string message;
   int line = 0;       // 1-based; 0: the file as a whole
