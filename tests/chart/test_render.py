@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 
 import pytest
@@ -165,6 +166,35 @@ def test_every_value_is_used_and_described():
         # What is below a documented map (resources, securityContext) is copied whole.
         last = [part for part, name in zip(path, above) if name in described][-1]
         assert re.search(r"\.%s\b" % last, templates), text + " is used nowhere"
+
+
+def documented_commands():
+    """The shell lines of the documents that a user of the chart reads, continued lines joined."""
+    for name in ("README.md", "docs/install.md", "docs/upgrade.md", "docs/monitoring.md", "docs/alerts.md", "charts/toyou/README.md"):
+        with open(os.path.join(TOP, name), encoding="utf-8") as file:
+            text = file.read().replace("\\\n", " ")
+        for command in re.findall(r"^ {4}((?:helm|kubectl) .*)$", text, re.MULTILINE):
+            yield name, re.sub(r"\s+", " ", command)
+
+
+HELM = sorted({(name, command) for name, command in documented_commands() if " charts/toyou" in command})
+
+
+@pytest.mark.parametrize("name,command", HELM, ids=[command[:60] for _, command in HELM])
+def test_helm_commands_of_the_documents(name, command):
+    """Each is rendered instead of installed."""
+    words = shlex.split(command)
+    words = [word for word in words[1:] if word not in ("install", "upgrade", "--install", "--create-namespace", "--reuse-values")]
+    words[words.index("charts/toyou")] = CHART
+    done = helm("template", *words)
+    assert done.returncode == 0, (name, done.stderr)
+
+
+def test_folders_in_the_documents_exist():
+    found = [(name, folder) for name, command in documented_commands() for folder in re.findall(r"apply -k (\S+)", command)]
+    assert found
+    for name, folder in found:
+        assert os.path.exists(os.path.join(TOP, folder, "kustomization.yaml")), (name, folder)
 
 
 def shared_libraries(program):
