@@ -1,4 +1,5 @@
 """The alerts, by promtool: their syntax, and for each one series that make it fire and series that do not."""
+import json
 import os
 import re
 import subprocess
@@ -144,9 +145,9 @@ def outcome(rules_file, tmp_path_factory):
 @pytest.mark.parametrize("alert", sorted(CASES))
 def test_alert_fires_and_does_not(outcome, alert):
     status, words = outcome
-    # promtool prints a block for each failed test, with its name or at least its query.
-    about = [block for block in words.split("\n\n") if alert in block]
-    assert not about, "\n\n".join(about)
+    # promtool prints the query of each test that failed, and below it what it expected and got.
+    about = [block for block in re.split(r"(?m)^ *(?=expr:)", words) if '\\"%s\\"' % alert in block]
+    assert not about, "\n".join(about)
     assert status == 0 or "FAILED" in words, words
 
 
@@ -163,6 +164,18 @@ def test_every_alert_says_what_to_do():
             assert rule["labels"]["severity"] in ("critical", "warning", "info")
             assert rule["annotations"]["summary"] and rule["annotations"]["description"]
             assert rule["annotations"]["runbook_url"] == "docs/alerts.md#" + rule["alert"].lower()
+
+
+def test_dashboard_queries_are_valid(tmp_path):
+    board = json.loads(one(render("--set", "metrics.dashboard.enabled=true"), "ConfigMap")["data"]["toyou.json"])
+    queries = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
+    assert len(queries) > 20
+    group = [{"record": "query:%d" % number, "expr": re.sub(r"\$(?:job|namespace|route)", "x", query.replace("$__rate_interval", "5m"))}
+             for number, query in enumerate(queries)]
+    path = tmp_path / "queries.yaml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": group}]}))
+    done = promtool("check", "rules", str(path))
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_thresholds_and_left_out_alerts():
