@@ -61,7 +61,7 @@ def test_kustomizations_apply(cluster, folder):
 
 def objects_of(cluster, instance):
     """What there is of a release, in all kinds that the chart makes."""
-    kinds = "deploy,ds,svc,sa,pdb,hpa,netpol,cm,role,rolebinding,clusterrole,clusterrolebinding,ingressclass,crd"
+    kinds = "deploy,ds,svc,sa,pdb,hpa,netpol,cm,lease,role,rolebinding,clusterrole,clusterrolebinding,ingressclass,crd"
     listed = json.loads(cluster.kubectl("get", kinds, "-A", "-o", "json", "-l", "app.kubernetes.io/instance=" + instance))
     return sorted("%s/%s" % (o["kind"], o["metadata"]["name"]) for o in listed["items"])
 

@@ -33,10 +33,10 @@ def pytest_runtest_makereport():
 
 
 def chart_account():
-    """The ServiceAccount default/toyou with what the chart lets it do."""
-    chart = os.path.join(TOP, "charts", "toyou")
-    rendered = subprocess.run(["helm", "template", "toyou", chart, "-n", "default", "-s", "templates/serviceaccount.yaml",
-                               "-s", "templates/rbac.yaml"], check=True, capture_output=True, text=True).stdout
+    """The ServiceAccount default/toyou with what the chart lets it do, and the Lease."""
+    chart, parts = os.path.join(TOP, "charts", "toyou"), ("serviceaccount", "rbac", "lease")
+    rendered = subprocess.run(["helm", "template", "toyou", chart, "-n", "default",
+                               *("-s=templates/%s.yaml" % part for part in parts)], check=True, capture_output=True, text=True).stdout
     return list(yaml.safe_load_all(rendered))
 
 

@@ -212,6 +212,7 @@ def lease_account(space):
     group = "rbac.authorization.k8s.io"
     role = space.cluster.api("GET", "/apis/%s/v1/namespaces/default/roles/toyou-lease" % group)[1]
     space.apply(
+        {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "toyou-status", "namespace": space.name}},
         {"apiVersion": group + "/v1", "kind": "Role", "metadata": {"name": "toyou-lease", "namespace": space.name},
          "rules": role["rules"]},
         {"apiVersion": group + "/v1", "kind": "RoleBinding",
