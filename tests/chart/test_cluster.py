@@ -13,7 +13,7 @@ from kube.kube_rig import LONG, Pair
 from support import manifests
 from support.backends import Backend, serve_json
 from support.wait import eventually
-from support.websocket import WebSocket
+from support.websocket import Refused, WebSocket
 from support.wire import fetch
 
 CRD = "websocketroutes.toyou.dev"
@@ -235,7 +235,7 @@ def test_metrics_of_alerts_and_dashboard_exist(pair):
     eventually(lambda: fetch(http, "/", host="web.example.com").status == 200, LONG)
     WebSocket(http, "/", host="web.example.com").send_close()
     assert fetch(http, "/", host="nobody.example.com").status == 404
-    with pytest.raises(AssertionError):  # no Origin: refused
+    with pytest.raises(Refused):  # no Origin
         WebSocket(http, "/", host="chat.example.com")
 
     def missing():
