@@ -3,7 +3,9 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
+import urllib.parse
 
 import pytest
 import yaml
@@ -12,6 +14,7 @@ from chart_rig import CHART, SETS, TOP, container, helm, namespace_of, of_set, o
 from kube.kube_rig import LONG, Pair
 from support import manifests
 from support.backends import Backend, serve_json
+from support.toyou import Process
 from support.wait import eventually
 from support.websocket import Refused, WebSocket
 from support.wire import fetch
@@ -230,13 +233,20 @@ def scrape(*texts):
     return found
 
 
-def test_metrics_of_alerts_and_dashboard_exist(pair):
+def some_of_everything(pair):
+    """Traffic of each kind that a metric counts."""
     http = pair.dataplane.http
     eventually(lambda: fetch(http, "/", host="web.example.com").status == 200, LONG)
-    WebSocket(http, "/", host="web.example.com").send_close()
+    socket = WebSocket(http, "/", host="web.example.com")
+    socket.echo("hello")
+    socket.send_close()
     assert fetch(http, "/", host="nobody.example.com").status == 404
     with pytest.raises(Refused):  # no Origin
         WebSocket(http, "/", host="chat.example.com")
+
+
+def test_metrics_of_alerts_and_dashboard_exist(pair):
+    some_of_everything(pair)
 
     def missing():
         there = scrape(pair.dataplane.get("/metrics").text, pair.controller.get("/metrics").text)
@@ -255,3 +265,40 @@ def test_metrics_of_alerts_and_dashboard_exist(pair):
 
     eventually(lambda: not missing(), 20)
     assert not missing()
+
+
+@pytest.fixture
+def prometheus(pair, tmp_path):
+    """Debian's Prometheus with the chart's rules; it scrapes the pair as docs/monitoring.md says. Its API as a function."""
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rules()))
+    targets = [{"targets": ["127.0.0.1:%d" % process.admin], "labels": {"pod": "pod-1", "container": name}}
+               for name, process in (("dataplane", pair.dataplane), ("controller", pair.controller))]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"}, "rule_files": ["rules.yaml"],
+        "scrape_configs": [{"job_name": "toyou", "honor_labels": True, "static_configs": targets}]}))
+    port = 9090  # the network is this test's own
+    process = Process(["prometheus", "--config.file=%s" % (tmp_path / "config.yaml"), "--storage.tsdb.path=%s" % (tmp_path / "data"),
+                       "--web.listen-address=127.0.0.1:%d" % port])
+    process.await_log("Server is ready", LONG)
+    yield lambda path, **query: fetch(port, path + "?" + urllib.parse.urlencode(query), host="127.0.0.1").json["data"]
+    process.send_signal(signal.SIGTERM)
+    process.wait()
+
+
+def test_prometheus_has_data_for_the_whole_dashboard(pair, prometheus):
+    def empty():
+        some_of_everything(pair)
+        words = []
+        for place, expression in expressions():
+            if place in names_of_alerts or expression.startswith("label_values"):
+                continue
+            query = re.sub(r"\$(namespace|route)", ".*", expression.replace("$job", "toyou").replace("$__rate_interval", "10s"))
+            if not prometheus("/api/v1/query", query=query)["result"]:
+                words.append("%s: %s" % (place, query))
+        return words
+
+    names_of_alerts = {rule["alert"] for group in rules()["groups"] for rule in group["rules"]}
+    eventually(lambda: not empty(), LONG, every=2)
+    evaluated = [rule for group in prometheus("/api/v1/rules")["groups"] for rule in group["rules"]]
+    assert {rule["name"] for rule in evaluated} == names_of_alerts
+    eventually(lambda: all(rule["health"] == "ok" for group in prometheus("/api/v1/rules")["groups"] for rule in group["rules"]), LONG)
