@@ -95,6 +95,8 @@ CASES = {
                        [series("toyou_controller_leader", "1x28 0x2 1x10")]]),
     "ToyouStatusErrors": ([series("toyou_controller_status_errors_total", "0+1x40")],
                           [[series("toyou_controller_status_errors_total", "0x20 1x20")]]),
+    "ToyouCertificateExpires": ([series("toyou_certificate_expiry_seconds", "%dx40" % (6 * 86400), 'namespace="shop",secret="tls"')],
+                                [[series("toyou_certificate_expiry_seconds", "%dx40" % (8 * 86400), 'namespace="shop",secret="tls"')]]),
     "ToyouInputProblems": ([series("toyou_controller_input_problems", "2x40")], [[series("toyou_controller_input_problems", "0x40")]]),
 }
 TIMES = {"ToyouReconnectStorm": "95m"}

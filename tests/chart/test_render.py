@@ -67,6 +67,12 @@ REFUSED = [
     ("metrics.serviceMonitor.enabled=true,metrics.enabled=false", "needs the Service of metrics.enabled"),
     ("podDisruptionBudget.minAvailable=1", "exclude each other"),
     ("serviceAccount.create=false", "serviceAccount.name is needed"),
+    ("proxyProtocol.mode=required", "needs proxyProtocol.from"),
+    ("proxyProtocol.mode=yes", "/proxyProtocol/mode"),
+    ("proxyProtocol.from={lb.example.com}", "/proxyProtocol/from/0"),
+    ("tls.secrets=false,tls.defaultCertificate=a/b", "needs tls.secrets"),
+    ("tls.defaultCertificate=only-a-name", "/tls/defaultCertificate"),
+    ("tls.minVersion=1.1", "/tls/minVersion"),
     ("ports.http=9901", "two of the ports are the same"),
     ("service.http.enabled=false,service.https.enabled=false", "are both disabled"),
 ]

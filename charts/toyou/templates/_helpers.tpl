@@ -141,4 +141,10 @@ rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
 {{- if ne (len (uniq $ports)) (len $ports) }}
 {{- fail "two of the ports are the same." }}
 {{- end }}
+{{- if and (ne .Values.proxyProtocol.mode "off") (not .Values.proxyProtocol.from) }}
+{{- fail "proxyProtocol.mode needs proxyProtocol.from, the networks of the load balancers: anybody else could claim to be anybody." }}
+{{- end }}
+{{- if and .Values.tls.defaultCertificate (not .Values.tls.secrets) }}
+{{- fail "tls.defaultCertificate needs tls.secrets: the certificate is in a Secret." }}
+{{- end }}
 {{- end }}

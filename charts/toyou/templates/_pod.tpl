@@ -111,6 +111,9 @@ spec:
     {{- with .Values.controller.defaultBackendService }}
     - --default-backend-service={{ . }}
     {{- end }}
+    {{- with .Values.tls.defaultCertificate }}
+    - --default-certificate={{ . }}
+    {{- end }}
     {{- if .Values.controller.publishAddresses }}
     {{- range .Values.controller.publishAddresses }}
     - --publish-address={{ . }}
@@ -167,6 +170,15 @@ spec:
     {{- with .Values.dataplane.trustedProxies }}
     - --trusted-proxies={{ join "," . }}
     {{- end }}
+    {{- if ne .Values.proxyProtocol.mode "off" }}
+    - --proxy-protocol={{ .Values.proxyProtocol.mode }}
+    - --proxy-protocol-from={{ join "," .Values.proxyProtocol.from }}
+    {{- end }}
+    - --tls-min-version={{ .Values.tls.minVersion }}
+    {{- with .Values.tls.ciphers }}
+    - --tls-ciphers={{ . }}
+    {{- end }}
+    - --tls-redirect-port={{ .Values.tls.redirectPort }}
     - --head-timeout={{ .Values.dataplane.headTimeout }}
     - --drain-delay={{ .Values.drain.delay }}s
     - --drain-period={{ .Values.drain.period }}s
