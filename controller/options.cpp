@@ -67,9 +67,12 @@ Result<void> accept_name(const std::string& given, std::string& into) {
   return {};
 }
 
-void add_kubernetes_flags(flags::Parser& flags, source::KubernetesOptions& options) {
+void add_kubernetes_flags(flags::Parser& flags, source::KubernetesOptions& options,
+                          bool& without_secrets) {
   flags.text("--kubeconfig", options.kubeconfig, "FILE",
              "How to reach the API server; default: the pod's service account");
+  flags.toggle("--without-secrets", without_secrets,
+               "Ask for no Secrets: nothing is served over TLS then");
   flags.list("--publish-address", options.publish_addresses, "ADDRESS",
              "Address or host name for the status of Ingresses and routes");
   flags.custom("--publish-service", "NS/NAME", "", "Service whose addresses go into the status",
@@ -95,6 +98,7 @@ std::string contradiction(const ControllerOptions& options) {
     return "--directory is required with --source directory";
   if (kubernetes && !options.directory.empty()) return "--directory needs --source directory";
   const auto& k = options.kubernetes;
+  if (!kubernetes && !k.secrets) return "--without-secrets needs --source kubernetes";
   if (!kubernetes && !k.kubeconfig.empty()) return "--kubeconfig needs --source kubernetes";
   if (!kubernetes && (!k.publish_addresses.empty() || !k.publish_service.empty())) {
     return "--publish-address and --publish-service need --source kubernetes";
@@ -126,12 +130,14 @@ std::optional<int> parse_controller_options(int argc, const char* const* argv,
                });
   flags.log(options.log);
   add_translation_flags(flags, options.translate);
-  add_kubernetes_flags(flags, options.kubernetes);
+  bool without_secrets = false;
+  add_kubernetes_flags(flags, options.kubernetes, without_secrets);
   if (const auto status = flags.parse(argc, argv)) return status;
 
   options.source = source == "kubernetes" ? ControllerOptions::SourceKind::Kubernetes
                                           : ControllerOptions::SourceKind::Directory;
   options.log.component = "controller";
+  options.kubernetes.secrets = !without_secrets;
   options.kubernetes.controller_name = options.translate.controller_name;
   const bool directory = options.source == ControllerOptions::SourceKind::Directory;
   options.translate.assume_default_class = directory;  // C7

@@ -9,6 +9,8 @@ namespace toyou::source {
 struct KubernetesOptions {
   std::string kubeconfig;  // path; empty: the service account of the pod (in-cluster)
 
+  bool secrets = true;  // certificates are read; false: Secrets are never asked for
+
   std::string controller_name = "toyou.dev/ingress-controller";  // C1; also our field manager
 
   // S1: what goes into status.loadBalancer.ingress and status.addresses. Both empty: nothing is

@@ -14,39 +14,44 @@ namespace {
 // of them stays below what an answer may have.
 constexpr int kSecretPage = 32;
 
-std::vector<WatchedResource> watched_resources() {
-  return {
+std::vector<WatchedResource> watched_resources(bool secrets) {
+  std::vector<WatchedResource> all = {
       {"IngressClass", "networking.k8s.io/v1", "/apis/networking.k8s.io/v1/ingressclasses", false},
       {"Ingress", "networking.k8s.io/v1", "/apis/networking.k8s.io/v1/ingresses", false},
       {"WebSocketRoute", "toyou.dev/v1alpha1", "/apis/toyou.dev/v1alpha1/websocketroutes", true},
       {"Service", "v1", "/api/v1/services", false},
       {"EndpointSlice", "discovery.k8s.io/v1", "/apis/discovery.k8s.io/v1/endpointslices", false},
-      // T1: certificates, and no other Secret. Who may not read them still serves plain HTTP.
-      {.kind = "Secret",
-       .api_version = "v1",
-       .path = "/api/v1/secrets",
-       .selector = "fieldSelector=type%3Dkubernetes.io%2Ftls",
-       .page_size = kSecretPage,
-       .may_be_forbidden = true},
   };
+  // T1: certificates, and no other Secret. Who may not read them still serves plain HTTP.
+  if (secrets) {
+    all.push_back({.kind = "Secret",
+                   .api_version = "v1",
+                   .path = "/api/v1/secrets",
+                   .selector = "fieldSelector=type%3Dkubernetes.io%2Ftls",
+                   .page_size = kSecretPage,
+                   .may_be_forbidden = true});
+  }
+  return all;
 }
 
 class ApiSource final : public KubernetesSource {
  public:
-  ApiSource(ApiAccess access, std::shared_ptr<ObservedObjects> observed)
-      : client_(std::move(access)), observed_(std::move(observed)) {}
+  ApiSource(ApiAccess access, std::vector<WatchedResource> resources,
+            std::shared_ptr<ObservedObjects> observed)
+      : client_(std::move(access)),
+        resources_(std::move(resources)),
+        observed_(std::move(observed)) {}
   ~ApiSource() override { stop(); }
 
   void start(Sink& sink) override {
     sink_ = &sink;
-    const auto resources = watched_resources();
     {
       const std::scoped_lock lock(mutex_);
-      waiting_ = resources.size();
+      waiting_ = resources_.size();
     }
     std::random_device random;
     std::vector<std::unique_ptr<Watcher>> watchers;
-    for (const auto& resource : resources) {
+    for (const auto& resource : resources_) {
       WatcherTiming timing;
       timing.seed = random();
       Watcher::Listener listener{
@@ -97,6 +102,7 @@ class ApiSource final : public KubernetesSource {
   }
 
   ApiClient client_;
+  const std::vector<WatchedResource> resources_;
   const std::shared_ptr<ObservedObjects> observed_;
   Sink* sink_ = nullptr;
   std::mutex mutex_;
@@ -113,7 +119,8 @@ Result<std::unique_ptr<KubernetesSource>> make_kubernetes_source(
   ApiClient::prepare_process();
   auto access = load_access(options.kubeconfig);
   if (!access) return tl::unexpected(access.error());
-  return std::make_unique<ApiSource>(std::move(*access), std::move(observed));
+  return std::make_unique<ApiSource>(std::move(*access), watched_resources(options.secrets),
+                                     std::move(observed));
 }
 
 }  // namespace toyou::source

@@ -111,6 +111,9 @@ spec:
     {{- with .Values.controller.defaultBackendService }}
     - --default-backend-service={{ . }}
     {{- end }}
+    {{- if not .Values.tls.secrets }}
+    - --without-secrets
+    {{- end }}
     {{- with .Values.tls.defaultCertificate }}
     - --default-certificate={{ . }}
     {{- end }}
