@@ -19,7 +19,7 @@ def node():
 
 @pytest.fixture(scope="session")
 def release(node):
-    """The chart, as nobody would install it: with a short drain. And the demo."""
+    """The chart with a short drain period, and the demo."""
     node.kubectl("create", "namespace", "toyou")
     node.kubectl("label", "namespace", "toyou", "pod-security.kubernetes.io/enforce=restricted")
     repository, tag = os.environ["TOYOU_IMAGE"].rsplit(":", 1)

@@ -10,7 +10,7 @@ from support.wait import eventually
 HERE = os.path.dirname(os.path.realpath(__file__))
 NODE = os.path.join(HERE, "cluster", "node")
 ADDRESS = "198.18.32.1"  # what "node lb" gives
-DRAIN = (5, 10)          # seconds: delay, period
+DRAIN = (15, 10)         # seconds: delay (the default: a busy node sees late that a pod ends), period
 LONG = 120
 
 
