@@ -18,8 +18,6 @@
 namespace toyou::resources {
 namespace {
 
-constexpr const char* kChainName = "tls.crt";
-constexpr const char* kKeyName = "tls.key";
 // What OpenSSL's own level 1 asks for: RSA of 1,024 bits, no MD5. Clients may ask for more.
 constexpr int kSecurityLevel = 1;
 constexpr std::size_t kMostIssuers = 16;  // as many as the dataplane takes
@@ -87,12 +85,12 @@ Result<Chain> read_chain(const std::string& pem) {
   Chain chain;
   const BioPtr bio = view(pem);
   chain.leaf.reset(PEM_read_bio_X509(bio.get(), nullptr, no_passphrase, nullptr));
-  if (!chain.leaf) return wrong(kChainName, "holds no certificate (" + take_reason() + ")");
+  if (!chain.leaf) return wrong(kTlsChain, "holds no certificate (" + take_reason() + ")");
   for (std::size_t count = 0;; ++count) {
     X509Ptr next(PEM_read_bio_X509(bio.get(), nullptr, no_passphrase, nullptr));
     if (!next) break;
     if (count == kMostIssuers) {
-      return wrong(kChainName, "holds more than 16 certificates behind the first");
+      return wrong(kTlsChain, "holds more than 16 certificates behind the first");
     }
     if (chain.rest == nullptr || sk_X509_push(chain.rest.get(), next.get()) == 0) {
       return fail(ErrorKind::Overload, "out of memory");
@@ -100,8 +98,8 @@ Result<Chain> read_chain(const std::string& pem) {
     (void)next.release();  // the stack's now
   }
   if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) {
-    return wrong(kChainName, "holds a certificate behind the first that cannot be read (" +
-                                 take_reason() + ")");
+    return wrong(kTlsChain, "holds a certificate behind the first that cannot be read (" +
+                                take_reason() + ")");
   }
   ERR_clear_error();
   return chain;
@@ -157,9 +155,9 @@ Result<std::string> write_chain(const Chain& chain) {
   for (int i = 0; good && i < sk_X509_num(chain.rest.get()); ++i) {
     good = PEM_write_bio_X509(out.get(), sk_X509_value(chain.rest.get(), i)) == 1;
   }
-  if (!good) return wrong(kChainName, "cannot be written as PEM (" + take_reason() + ")");
+  if (!good) return wrong(kTlsChain, "cannot be written as PEM (" + take_reason() + ")");
   std::string pem = text_of(out.get());
-  if (pem.size() > limits::kCertificateChainBytes) return wrong(kChainName, "is too long");
+  if (pem.size() > limits::kCertificateChainBytes) return wrong(kTlsChain, "is too long");
   return pem;
 }
 
@@ -167,10 +165,10 @@ Result<Redacted> write_key(const EVP_PKEY* key) {
   const BioPtr out(BIO_new(BIO_s_mem()));
   if (!out ||
       PEM_write_bio_PrivateKey(out.get(), key, nullptr, nullptr, 0, nullptr, nullptr) != 1) {
-    return wrong(kKeyName, "cannot be written as PEM (" + take_reason() + ")");
+    return wrong(kTlsKey, "cannot be written as PEM (" + take_reason() + ")");
   }
   std::string pem = text_of(out.get());
-  if (pem.size() > limits::kCertificateKeyBytes) return wrong(kKeyName, "is too long");
+  if (pem.size() > limits::kCertificateKeyBytes) return wrong(kTlsKey, "is too long");
   return Redacted(std::move(pem));
 }
 
@@ -189,7 +187,7 @@ struct CertificateReader::Tools {
 
   Result<KeyPtr> read_key(const std::string& pem) {
     if (pem.find("ENCRYPTED") != std::string::npos) {
-      return wrong(kKeyName, "is encrypted; it must be a key without a passphrase");
+      return wrong(kTlsKey, "is encrypted; it must be a key without a passphrase");
     }
     const auto* bytes = reinterpret_cast<const unsigned char*>(pem.data());
     std::size_t left = pem.size();
@@ -202,19 +200,19 @@ struct CertificateReader::Tools {
       key.reset(PEM_read_bio_PrivateKey(view(pem).get(), nullptr, no_passphrase, nullptr));
     }
     if (!key)
-      return wrong(kKeyName, "holds no private key that can be read (" + take_reason() + ")");
+      return wrong(kTlsKey, "holds no private key that can be read (" + take_reason() + ")");
     return key;
   }
 
   // As a server would take them.
   Result<void> try_on(const Chain& chain, EVP_PKEY* key) const {
     if (X509_check_private_key(chain.leaf.get(), key) != 1) {
-      return wrong(kKeyName, "does not belong to the certificate (" + take_reason() + ")");
+      return wrong(kTlsKey, "does not belong to the certificate (" + take_reason() + ")");
     }
     if (!trial) return fail(ErrorKind::Overload, "out of memory");
     const int taken =
         SSL_CTX_use_cert_and_key(trial.get(), chain.leaf.get(), key, chain.rest.get(), 1);
-    if (taken != 1) return wrong(kChainName, "cannot be used by a server (" + take_reason() + ")");
+    if (taken != 1) return wrong(kTlsChain, "cannot be used by a server (" + take_reason() + ")");
     return {};
   }
 };
@@ -226,16 +224,16 @@ CertificateReader& CertificateReader::operator=(CertificateReader&&) noexcept = 
 
 Result<Certificate> CertificateReader::read(const Secret& secret) const {
   ERR_clear_error();
-  const auto chain_pem = bytes_of(secret, kChainName, limits::kCertificateChainBytes);
+  const auto chain_pem = bytes_of(secret, kTlsChain, limits::kCertificateChainBytes);
   if (!chain_pem) return tl::unexpected(chain_pem.error());
-  const auto key_pem = bytes_of(secret, kKeyName, limits::kCertificateKeyBytes);
+  const auto key_pem = bytes_of(secret, kTlsKey, limits::kCertificateKeyBytes);
   if (!key_pem) return tl::unexpected(key_pem.error());
   const auto chain = read_chain(**chain_pem);
   if (!chain) return tl::unexpected(chain.error());
   const auto key = tools_->read_key(**key_pem);
   if (!key) return tl::unexpected(key.error());
   const auto type = type_of(key->get());
-  if (!type) return wrong(kKeyName, "is not RSA, ECDSA or EdDSA");
+  if (!type) return wrong(kTlsKey, "is not RSA, ECDSA or EdDSA");
   if (const auto tried = tools_->try_on(*chain, key->get()); !tried) {
     return tl::unexpected(tried.error());
   }

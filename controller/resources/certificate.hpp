@@ -17,6 +17,8 @@
 namespace toyou::resources {
 
 inline constexpr std::string_view kTlsSecretType = "kubernetes.io/tls";
+inline constexpr const char* kTlsChain = "tls.crt";
+inline constexpr const char* kTlsKey = "tls.key";
 
 // Of the keys that a name may have one certificate each.
 enum class KeyType : std::uint8_t { Rsa, Elliptic };  // Elliptic: ECDSA, Ed25519, Ed448

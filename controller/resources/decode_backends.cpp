@@ -1,5 +1,8 @@
 #include <array>
+#include <utility>
 
+#include "common/limits.hpp"
+#include "controller/resources/certificate.hpp"
 #include "controller/resources/decode.hpp"
 #include "controller/resources/metadata.hpp"
 
@@ -55,6 +58,20 @@ std::optional<std::string> decode_base64(std::string_view text) {
   }
   if (count != 0) return std::nullopt;
   return bytes;
+}
+
+// Of a certificate only what is read of it, and no more than it takes to see that it is too long:
+// in a cluster anyone may make Secrets of this type.
+void keep_certificate(Secret& secret) {
+  std::map<std::string, Redacted> kept;
+  for (const auto& [name, limit] : {std::pair{kTlsChain, limits::kCertificateChainBytes},
+                                    std::pair{kTlsKey, limits::kCertificateKeyBytes}}) {
+    const auto found = secret.data.find(name);
+    if (found != secret.data.end()) {
+      kept.emplace(name, Redacted(found->second.reveal().substr(0, limit + 1)));
+    }
+  }
+  secret.data = std::move(kept);
 }
 
 }  // namespace
@@ -119,6 +136,7 @@ Result<Secret> decode_secret(const nlohmann::json& object) {
   for (auto& [name, text] : root.member("stringData").text_map()) {
     secret.data.insert_or_assign(name, Redacted(std::move(text)));
   }
+  if (secret.type == kTlsSecretType) keep_certificate(secret);
   return value_or_problem(std::move(secret), problems);
 }
 

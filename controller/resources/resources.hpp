@@ -189,7 +189,7 @@ struct EndpointSlice {
 struct Secret {
   Metadata meta;  // identity only
   std::string type;
-  std::map<std::string, Redacted> data;  // decoded from base64
+  std::map<std::string, Redacted> data;  // decoded; of a certificate: tls.crt and tls.key alone
   bool operator==(const Secret&) const = default;
 };
 

@@ -34,8 +34,9 @@ void TlsSecrets::supersede(const resources::ObjectKey& key, const resources::Sec
 TlsSecret TlsSecrets::find(const resources::ObjectKey& key, const resources::Secret& secret) {
   if (!is_tls(secret)) {
     const bool brief = secret.type.size() <= kShownTypeBytes;
-    return {nullptr, (brief ? "is of type " + secret.type : std::string("is of another type")) +
-                         ", not " + std::string(resources::kTlsSecretType)};
+    return {nullptr,
+            (brief ? "its type is " + secret.type : std::string("its type is something long")) +
+                ", not " + std::string(resources::kTlsSecretType)};
   }
   const Entry& entry = read(key, secret);
   if (*entry.latest) return {&**entry.latest, {}};

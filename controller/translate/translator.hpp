@@ -30,6 +30,8 @@ struct Touched {
 class Translator {
  public:
   Translator(const store::ObjectStore& objects, Options options);
+  Translator(const Translator&) = delete;  // parts of it point to others
+  Translator& operator=(const Translator&) = delete;
 
   // `changed`: every key that was upserted or removed since the last call. The first call takes
   // everything that the store holds, whatever it is given. `now`: see translate().

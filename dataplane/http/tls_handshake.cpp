@@ -31,7 +31,6 @@ bool alerted(HandshakeResult result) {
     case HandshakeResult::UnrecognizedName:
     case HandshakeResult::NoApplicationProtocol:
     case HandshakeResult::Incompatible:
-    case HandshakeResult::NotTls:
     case HandshakeResult::Protocol:
       return true;
     default:

@@ -138,7 +138,7 @@ def controller_flags(objects):
 
 
 @pytest.fixture(scope="module")
-def pair(cluster, tmp_path_factory):
+def pair(cluster, tmp_path_factory, authority):
     """Both programs, with the account of an installed release."""
     run("install", "toyou", CHART, "-n", NAMESPACE, "--create-namespace")
     cluster.kubectl("wait", "--for=condition=Established", "crd/" + CRD, "--timeout=60s")
@@ -147,8 +147,13 @@ def pair(cluster, tmp_path_factory):
     it = Pair(tmp_path_factory.mktemp("pair"), cluster.ctl("kubeconfig", NAMESPACE, "toyou"))
     backend = Backend(serve_json("web"), addresses=(("198.18.1.1", 0),))
     services = manifests.service("web", [(backend.address, backend.port)], NAMESPACE)
+    certificate = authority.issue("web.example.com")
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "web", "namespace": NAMESPACE},
+              "type": "kubernetes.io/tls", "stringData": {"tls.crt": certificate.chain, "tls.key": certificate.key}}
+    web = manifests.ingress("web", "web.example.com", "web", NAMESPACE)
+    web["spec"]["tls"] = [{"hosts": ["web.example.com"], "secretName": "web"}]
     cluster.kubectl("apply", "-f", "-", objects=[
-        *services, manifests.ingress("web", "web.example.com", "web", NAMESPACE),
+        *services, secret, web,
         manifests.ingress("lost", "lost.example.com", "nothing", NAMESPACE),
         manifests.websocket_route("chat", "chat.example.com", "web", NAMESPACE, origins={"allow": ["self"], "missing": "Deny"})])
     it.start_controller(*controller_flags(render(namespace=NAMESPACE)))

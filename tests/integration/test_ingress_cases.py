@@ -8,23 +8,10 @@ from support.wait import eventually
 CASES = ingress_cases.load()
 BY_ID = {case["id"]: case for case in CASES}
 
-# What is not served yet, with the reason. (case, part): the part is "*" (all of it), "tls" (requests
-# over TLS), "status", or a path. Everything else in the tables must hold; an entry that holds back
-# nothing fails.
-NO_TLS = "TLS is not terminated yet: every TLS connection is refused (clause T5)"
-NO_CERTIFICATES = "certificates are not looked at yet"
+# What is not served yet, with the reason. (case, part): the part is "*" (all of it), "status", or a
+# path. Everything else in the tables must hold; an entry that holds back nothing fails.
 NO_BACKEND_TLS = "TLS to backends is not spoken yet (UnsupportedProtocol, 503)"
 NOT_SERVED = {
-    ("tls-sni", "tls"): NO_TLS,
-    ("tls-host-decides", "tls"): NO_TLS,
-    ("tls-bad-secret", "tls"): NO_TLS,
-    ("tls-bad-secret", "status"): NO_CERTIFICATES,
-    ("tls-empty-hosts", "tls"): NO_TLS,
-    ("tls-oldest", "tls"): NO_TLS,
-    ("tls-oldest", "status"): NO_CERTIFICATES,
-    ("tls-lenient", "tls"): NO_TLS,
-    ("tls-rotation", "tls"): NO_TLS,
-    ("ws-tls", "*"): "a WebSocketRoute with spec.tls is refused as Unsupported until TLS is terminated",
     ("ws-fail-closed", "status"): "spec.auth is refused as Unsupported until it is enforced; its Secret is not looked at",
     ("backend-app-protocol", "/wss"): NO_BACKEND_TLS,
     ("backend-app-protocol", "/https"): NO_BACKEND_TLS,
@@ -35,7 +22,7 @@ def held_back(case, part, request=None):
     """The part of NOT_SERVED that keeps this request or status out; None: it is served."""
     names = ["*", part]
     if request is not None:
-        names = ["*", request.get("path", "/")] + (["tls"] if request.get("tls") else [])
+        names = ["*", request.get("path", "/")]
     return next((name for name in names if (case["id"], name) in NOT_SERVED), None)
 
 
@@ -78,13 +65,13 @@ def running(cases, path):
 def run_case(toyou, run):
     case = run.case
     for request in requests_of(case, case):
-        ingress_cases.check(toyou.http, request)
+        ingress_cases.check(toyou, run, request)
     for expected in status_of(case, case):
         eventually(lambda e=expected: ingress_cases.check_status(toyou, case, e) or True)
     for step in case.get("steps", []):
         run.step(step)
         for request in requests_of(case, step):
-            eventually(lambda r=request: ingress_cases.check(toyou.http, r) or True)
+            eventually(lambda r=request: ingress_cases.check(toyou, run, r) or True)
         for expected in status_of(case, step):
             eventually(lambda e=expected: ingress_cases.check_status(toyou, case, e) or True)
 

@@ -84,5 +84,5 @@ def proxy(cluster, tmp_path_factory):
 def space(cluster, proxy):
     it = Space(cluster, proxy.dataplane.http)
     yield it
-    cluster.kubectl("delete", "-n", it.name, "ingress,wsr,svc,endpointslice", "--all", check=False)
+    cluster.kubectl("delete", "-n", it.name, "ingress,wsr,svc,endpointslice,secret", "--all", check=False)
     it.close()

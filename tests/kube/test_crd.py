@@ -123,7 +123,7 @@ def test_a_client_is_a_word_or_a_mapping(cluster, client):
 
 def documented():
     """Routes and Ingresses of the documents and examples: (where, object)."""
-    for name in ("docs/websocketroute.md", "docs/ingress.md", "README.md"):
+    for name in ("docs/websocketroute.md", "docs/ingress.md", "docs/tls.md", "README.md"):
         with open(os.path.join(TOP, name), encoding="utf-8") as file:
             blocks = re.findall(r"^```yaml\n(apiVersion:.*?)^```", file.read(), re.M | re.S)
         for block in blocks:

@@ -7,13 +7,16 @@ import json
 import os
 import random
 import re
+import tempfile
 
 import yaml
 
 from support import manifests
 from support.backends import Backend, serve_json
+from support.certificates import Authority
+from support.tls import Alert, over_tls
 from support.websocket import Refused, WebSocket
-from support.wire import fetch
+from support.wire import Connection
 
 FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "integration", "ingress_cases")
 TOLERANCE = 0.17
@@ -44,10 +47,15 @@ def backend_names(case):
 
 
 class Backends:
-    """One listener for all backends of some cases: an address for each, the same ports for all."""
+    """One listener for all backends of some cases (an address for each, the same ports for all), and
+    their certificates."""
 
     def __init__(self, cases):
         self.addresses, self.names, self.ports6 = {}, {}, {}
+        with tempfile.TemporaryDirectory() as folder:
+            authority = Authority(folder)
+            self.certificates = {(case["id"], name): authority.issue(*how["dns"])
+                                 for case in cases for name, how in case.get("certs", {}).items()}
         special = {(case["id"], name): how for case in cases for name, how in case.get("backends", {}).items()}
         keys = [(case["id"], name) for case in cases for name in backend_names(case)]
         for _ in range(20):
@@ -99,7 +107,8 @@ def resolve(value, case, backends):
         if kind == "tlsport":
             return 1  # no backend speaks TLS here: what needs one is listed as not served yet
         assert kind in ("cert", "key"), name
-        return base64.b64encode(b"no certificate\n").decode()
+        made = backends.certificates[case["id"], argument]
+        return base64.b64encode((made.chain if kind == "cert" else made.key).encode()).decode()
 
     if isinstance(value, dict):
         return {resolve(k, case, backends): resolve(v, case, backends) for k, v in value.items()}
@@ -154,46 +163,82 @@ class Run:
         self.write()
 
 
-def send(port, request):
-    """(status, what the backend received or None, headers of the answer)."""
+class Outcome:
+    """What a request came to: status; what the backend received or None; headers of the answer; the
+    fingerprint of the certificate that was shown or None."""
+
+    def __init__(self, status, seen, headers, shown):
+        self.status, self.seen, self.headers, self.shown = status, seen, headers, shown
+
+    def __str__(self):
+        return "%s %s" % (self.status, self.seen or list(self.headers))
+
+
+def server_name(request):
+    return request["host"] if request["tls"] is True else request["tls"]["sni"]
+
+
+def send(toyou, request):
     headers = [(name, str(one)) for name, value in request.get("headers", {}).items()
                for one in (value if isinstance(value, list) else [value])]
     options = {"host": request["host"], "headers": headers, "method": request.get("method", "GET"),
                "version": request.get("http", "1.1")}
+    secure = bool(request.get("tls"))
+    port, tls = (toyou.https, over_tls(server_name(request))) if secure else (toyou.http, None)
     target = request.get("path", "/")
+    shown = None
     if not request.get("ws"):
-        answer = fetch(port, target, **options)
+        with Connection(port, tls=tls) as connection:
+            answer = connection.ask(target, **options)
+            shown = connection.sock.shown() if secure else None
     else:
         try:
-            with WebSocket(port, target, **options) as ws:
-                return 101, json.loads(ws.message()), ws.answer.headers
+            with WebSocket(port, target, tls=tls, **options) as ws:
+                return Outcome(101, json.loads(ws.message()), ws.answer.headers, ws.sock.shown() if secure else None)
         except Refused as refused:
             answer = refused.response
     seen = None
     if answer.headers.get("Content-Type", "").startswith("application/json"):
         seen = answer.json
-    return answer.status, seen, answer.headers
+    return Outcome(answer.status, seen, answer.headers, shown)
 
 
-def check(port, request):
+def check(toyou, run, request):
     """Sends the request and asserts all that `expect` says."""
     expect = request["expect"]
     if isinstance(expect, (str, int)):
         expect = {"backend": expect} if isinstance(expect, str) else {"status": expect}
-    outcomes = [send(port, request) for _ in range(request.get("count", 1))]
-    for status, seen, headers in outcomes:
+    if "tls" in expect:
+        return check_refused(toyou, request)
+    outcomes = [send(toyou, request) for _ in range(request.get("count", 1))]
+    for outcome in outcomes:
         if "shares" in expect or "backends" in expect:
             continue
-        check_one(request, expect, status, seen, headers)
-    got = [seen["backend"] if seen else status for status, seen, _ in outcomes]
+        check_one(request, expect, outcome)
+        if "cert" in expect:
+            made = run.backends.certificates[run.case["id"], expect["cert"]]
+            assert outcome.shown == made.fingerprint, "%s was shown another certificate" % request
+    got = [outcome.seen["backend"] if outcome.seen else outcome.status for outcome in outcomes]
     if "backends" in expect:
         assert set(got) == set(expect["backends"]), "%s: %s" % (request, collections.Counter(got))
     if "shares" in expect:
         check_shares(request, expect["shares"], got)
+    return None
 
 
-def check_one(request, expect, status, seen, headers):
-    where = "%s gave %s %s" % (request, status, seen or list(headers))
+def check_refused(toyou, request):
+    """`tls: refused`: by the alert that says why (T5)."""
+    try:
+        outcome = send(toyou, request)
+    except Alert as alert:
+        assert alert.reason == "TLSV1_UNRECOGNIZED_NAME", "%s: %s" % (request, alert)
+        return
+    raise AssertionError("%s was answered %s" % (request, outcome))
+
+
+def check_one(request, expect, outcome):
+    status, seen, headers = outcome.status, outcome.seen, outcome.headers
+    where = "%s gave %s" % (request, outcome)
     if "status" in expect:
         assert status == expect["status"], where
         assert "backend" in expect or seen is None, where + " from a backend"

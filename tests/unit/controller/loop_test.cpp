@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <filesystem>
@@ -15,7 +16,9 @@
 #include <vector>
 
 #include "common/file_io.hpp"
+#include "common/log.hpp"
 #include "controller/admin.hpp"
+#include "tests/support/certificate_maker.hpp"
 #include "tests/support/temp_dir.hpp"
 
 namespace toyou::loop {
@@ -367,6 +370,109 @@ TEST_F(LoopTest, MetricsCountWhatHappened) {
         "process_open_fds"}) {
     EXPECT_NE(page.find(line), std::string::npos) << line << "\n" << page;
   }
+}
+
+json secure_ingress(const std::string& name, const std::string& secret) {
+  json object = ingress(name, name + ".test");
+  object["spec"]["tls"] = {{{"hosts", {name + ".test"}}, {"secretName", secret}}};
+  return object;
+}
+
+// No event says that a certificate has expired.
+TEST_F(LoopTest, ACertificateExpiresByItself) {
+  const WallTime end = std::chrono::sys_days(std::chrono::year(2030) / 1 / 1);
+  std::atomic<WallTime> now{end};
+  options.wall_clock = [&] { return now.load(); };
+  options.poll = 1ms;
+  start();
+  upsert(test::tls_secret("default", "c",
+                          test::make_certificate({{"web.test"}, "ecdsa", "20300101000000Z"})));
+  upsert(service());
+  upsert(secure_ingress("web", "c"));
+  source.sink->synced();
+  ASSERT_TRUE(await_generation(1));
+  const auto expired = [&] {
+    return status().dump().find("expired at 2030-01-01T00:00:00Z") != std::string::npos;
+  };
+  ASSERT_TRUE(eventually([&] { return status().contains("objects"); }));
+  EXPECT_FALSE(expired());
+  now = end + 1s;
+  EXPECT_TRUE(eventually(expired));
+  EXPECT_EQ(metrics.translations.Value(), 2);  // the time alone asks for no more
+  EXPECT_EQ(loop->state().generation, 1U);     // and routes are as they were
+}
+
+TEST_F(LoopTest, AnUnusableDefaultCertificateIsSaidOnce) {
+  options.translate.default_certificate = "default/c";
+  testing::internal::CaptureStderr();
+  start();
+  upsert(test::tls_secret("default", "c", {"junk", "junk"}));
+  source.sink->synced();
+  ASSERT_TRUE(await_generation(1));
+  upsert(service());
+  upsert(ingress("web", "web.test"));
+  ASSERT_TRUE(await_generation(2));
+  loop->stop();
+  const std::string log = testing::internal::GetCapturedStderr();
+  const std::string words = "--default-certificate: Secret default/c: tls.crt holds no certificate";
+  const std::size_t at = log.find(words);
+  ASSERT_NE(at, std::string::npos) << log;
+  EXPECT_EQ(log.find(words, at + 1), std::string::npos) << log;
+}
+
+// Keys that are in use, that belong to nothing, in the wrong place, of the wrong type, not base64.
+TEST_F(LoopTest, NoByteOfAKeyIsSaidAnywhere) {
+  std::vector<test::MadeCertificate> made;
+  for (int i = 0; i < 6; ++i) {
+    made.push_back(test::make_certificate({{"0.test"}, i % 2 == 0 ? "ecdsa" : "rsa"}));
+  }
+  json opaque = test::tls_secret("default", "s4", made[4]);
+  opaque["type"] = "Opaque";
+  json plain = test::tls_secret("default", "s5", made[5]);
+  plain["data"]["tls.key"] = made[5].key;  // not in base64: refused by the decoder
+  plain["data"][made[5].key] = "a field's name";
+  log::set_level(log::Level::Trace);
+  testing::internal::CaptureStderr();
+  start();
+  upsert(test::tls_secret("default", "s0", made[0]));
+  upsert(test::tls_secret("default", "s1", {made[0].chain, made[1].key}));
+  upsert(test::tls_secret("default", "s2", {made[2].key, made[2].key}));
+  upsert(test::tls_secret("default", "s3", {made[3].chain, made[3].key.substr(0, 200)}));
+  upsert(opaque);
+  upsert(plain);
+  upsert(service());
+  for (int i = 0; i < 6; ++i) {
+    upsert(secure_ingress(std::to_string(i), "s" + std::to_string(i)));
+  }
+  source.sink->synced();
+  ASSERT_TRUE(await_generation(1));
+  answer(LoadState::Refused, "so it was");
+  ASSERT_TRUE(eventually([&] { return status().dump().find("so it was") != std::string::npos; }));
+  loop->stop();
+  log::set_level(log::Level::Info);
+  const std::string said =
+      testing::internal::GetCapturedStderr() + status().dump() + metrics.text();
+  EXPECT_NE(said.find("InvalidCertificate"), std::string::npos);
+  EXPECT_NE(said.find("is not base64"), std::string::npos);
+  for (const test::MadeCertificate& one : made) {
+    const std::string coded = test::base64(one.key);
+    for (const std::string& bytes : {one.key, coded}) {
+      for (std::size_t at = 60; at + 16 < bytes.size(); at += 16) {
+        EXPECT_EQ(said.find(bytes.substr(at, 16)), std::string::npos) << said;
+      }
+    }
+  }
+  // The snapshot has to hold the one that is served: nobody else may read it.
+  std::size_t holders = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory.path())) {
+    if (!entry.is_regular_file()) continue;
+    const auto bytes = read_file(entry.path().string(), kPlenty);
+    if (!bytes || bytes->find("PRIVATE KEY") == std::string::npos) continue;
+    ++holders;
+    EXPECT_EQ(entry.status().permissions(),
+              std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  }
+  EXPECT_EQ(holders, 1U);
 }
 
 TEST_F(LoopTest, StopsWhileTheSourceWaitsForRoomInTheQueue) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "common/limits.hpp"
 #include "controller/resources/decode.hpp"
 #include "controller/resources/metadata.hpp"
 
@@ -110,7 +111,7 @@ TEST(ParseRfc3339, ReadsEveryForm) {
 TEST(DecodeSecret, DecodesBase64AndShowsNothing) {
   const auto decoded = decode_secret(
       object("v1", "Secret",
-             {{"type", "kubernetes.io/tls"},
+             {{"type", "Opaque"},
               {"data", {{"a", "c2VjcmV0"}, {"b", "c2VjcmU="}, {"c", "c2VjcmVzIQ=="}, {"d", ""}}},
               {"stringData", {{"d", "plain"}}}}));
   ASSERT_TRUE(decoded.has_value()) << to_string(decoded.error());
@@ -121,6 +122,18 @@ TEST(DecodeSecret, DecodesBase64AndShowsNothing) {
   std::ostringstream shown;
   shown << decoded->data.at("a");
   EXPECT_EQ(shown.str(), "[redacted]");
+}
+
+TEST(DecodeSecret, KeepsOfACertificateWhatIsReadOfIt) {
+  const auto decoded =
+      decode_secret(object("v1", "Secret",
+                           {{"type", "kubernetes.io/tls"},
+                            {"data", {{"ca.crt", "YQ=="}, {"tls.crt", "YQ=="}}},
+                            {"stringData", {{"tls.key", std::string(1U << 20, 'k')}}}}));
+  ASSERT_TRUE(decoded.has_value());
+  EXPECT_EQ(decoded->data.size(), 2U);
+  EXPECT_EQ(decoded->data.at("tls.crt").reveal(), "a");
+  EXPECT_EQ(decoded->data.at("tls.key").reveal().size(), limits::kCertificateKeyBytes + 1);
 }
 
 TEST(DecodeSecret, RefusesWhatIsNotBase64) {

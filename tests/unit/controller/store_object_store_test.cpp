@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "controller/store/object_store.hpp"
+#include "tests/support/certificate_maker.hpp"
 
 namespace toyou::store {
 namespace {
@@ -90,6 +91,67 @@ TEST(ObjectStore, KnowsConfigMapsAndNoOtherKinds) {
   EXPECT_TRUE(store.keys().empty());
   const json other = {{"apiVersion", "apps/v1"}, {"kind", "Deployment"}};
   EXPECT_EQ(store.upsert(other).error().kind, ErrorKind::Unsupported);
+}
+
+// --- certificates -------------------------------------------------------------------------------
+
+class TlsSecretTest : public testing::Test {
+ protected:
+  void put(const test::MadeCertificate& made, const char* type = "kubernetes.io/tls") {
+    json object = test::tls_secret("a", "c", made);
+    object["type"] = type;
+    ASSERT_TRUE(store.upsert(object).has_value());
+  }
+  // The chain that is in use; empty: none.
+  std::string chain() {
+    const auto found = store.tls_secret("a", "c");
+    return found && found->certificate != nullptr ? found->certificate->chain_pem : "";
+  }
+  bool has_problem() { return !store.tls_secret("a", "c")->problem.empty(); }
+
+  const test::MadeCertificate one = test::make_certificate({{"a.test"}});
+  const test::MadeCertificate two = test::make_certificate({{"a.test"}});
+  const test::MadeCertificate junk{"junk", "junk"};
+  const test::MadeCertificate mixed{two.chain, one.key};
+  ObjectStore store;
+};
+
+TEST_F(TlsSecretTest, IsWhatItsLatestVersionHolds) {
+  EXPECT_FALSE(store.tls_secret("a", "c").has_value());
+  put(one);
+  EXPECT_EQ(chain(), one.chain);
+  put(two);
+  EXPECT_EQ(chain(), two.chain);
+  EXPECT_FALSE(has_problem());
+  store.remove({"Secret", "a", "c"});
+  EXPECT_FALSE(store.tls_secret("a", "c").has_value());
+}
+
+TEST_F(TlsSecretTest, OutlivesUpdatesThatBreakIt) {
+  put(one);
+  put(junk);  // the good one was never asked for: it counts all the same
+  EXPECT_EQ(chain(), one.chain);
+  EXPECT_TRUE(has_problem());
+  put(mixed);
+  EXPECT_EQ(chain(), one.chain);
+  put(two);
+  EXPECT_EQ(chain(), two.chain);
+  EXPECT_FALSE(has_problem());
+  put(junk);
+  EXPECT_EQ(chain(), two.chain);
+}
+
+TEST_F(TlsSecretTest, DoesNotOutliveItsSecretOrItsType) {
+  put(one);
+  store.remove({"Secret", "a", "c"});
+  put(junk);
+  EXPECT_EQ(chain(), "");
+  put(one);
+  put(one, "Opaque");
+  EXPECT_EQ(chain(), "");
+  EXPECT_EQ(store.tls_secret("a", "c")->problem, "its type is Opaque, not kubernetes.io/tls");
+  put(junk);
+  EXPECT_EQ(chain(), "");
 }
 
 }  // namespace

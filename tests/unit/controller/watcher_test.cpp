@@ -63,9 +63,12 @@ class Fixture {
  public:
   explicit Fixture(FakeApiServer::Handler handler, WatcherTiming timing = fast(),
                    bool optional = false)
+      : Fixture(std::move(handler), timing, WatchedResource{"Ingress", "v9", "/things", optional}) {
+  }
+  Fixture(FakeApiServer::Handler handler, WatcherTiming timing, const WatchedResource& resource)
       : server(std::move(handler)),
         client(server.access()),
-        watcher({"Ingress", "v9", "/things", optional}, client, sink, observed,
+        watcher(resource, client, sink, observed,
                 {[this] { ++listed; },
                  [this](const std::string& message) {
                    const std::scoped_lock lock(mutex_);
@@ -122,6 +125,78 @@ TEST(Watcher, ListsInPagesThenFollowsTheWatchFromTheListsVersion) {
   EXPECT_TRUE(fixture.watcher.counts().connected);
   EXPECT_TRUE(fixture.observed.find({"Ingress", "default", "d"}));
   EXPECT_FALSE(fixture.observed.find({"Ingress", "default", "a"}));
+}
+
+TEST(Watcher, SelectsInListsAndWatches) {
+  std::atomic<int> seen{0};
+  Fixture fixture(
+      [&](const FakeRequest& request, FakeConnection& connection) {
+        EXPECT_EQ(request.query("fieldSelector"), "type%3Dx");
+        ++seen;
+        if (!request.is_watch()) {
+          EXPECT_EQ(request.query("limit"), "7");
+          return connection.answer(200, list("20", {object("a", "1")}));
+        }
+        connection.begin_stream();
+        connection.wait_for_close();
+      },
+      fast(),
+      {.kind = "Secret",
+       .api_version = "v1",
+       .path = "/things",
+       .selector = "fieldSelector=type%3Dx",
+       .page_size = 7});
+  EXPECT_TRUE(eventually([&] { return seen == 2; }));
+}
+
+// Others do not wait for what we may not read, and what was known of it stays.
+TEST(Watcher, PassesOverWhatIsForbidden) {
+  std::atomic<bool> allowed{false};
+  std::atomic<int> refusals{0};
+  Fixture fixture(
+      [&](const FakeRequest& request, FakeConnection& connection) {
+        if (!allowed) {
+          ++refusals;
+          return connection.answer(403, {{"reason", "Forbidden"}, {"message", "not you"}});
+        }
+        if (!request.is_watch()) {
+          return connection.answer(200, list("20", {object("a", "1")}));
+        }
+        connection.begin_stream();
+        if (refusals > 100) return connection.wait_for_close();
+        allowed = false;
+        connection.event("ERROR", {{"kind", "Status"}, {"code", 410}});
+      },
+      [] {
+        auto timing = fast();
+        timing.forbidden_grace = Millis(20);
+        return timing;
+      }(),
+      {.kind = "Secret", .api_version = "v1", .path = "/things", .may_be_forbidden = true});
+  EXPECT_TRUE(eventually([&] { return fixture.listed == 1; }));
+  EXPECT_GE(refusals, 2);  // not at the first: a server that has just started says so, too
+  EXPECT_FALSE(fixture.watcher.counts().listed);
+  EXPECT_EQ(fixture.health(), std::vector<std::string>{"list: 403 Forbidden: not you"});
+  allowed = true;
+  EXPECT_TRUE(fixture.comes_to({"+a@1"}));
+  const int before = refusals;
+  EXPECT_TRUE(eventually([&] { return refusals >= before + 3; }));
+  EXPECT_TRUE(fixture.comes_to({"+a@1"}));
+  EXPECT_EQ(fixture.listed, 1);
+}
+
+TEST(Watcher, WaitsForWhatMayNotBeForbidden) {
+  std::atomic<int> refusals{0};
+  auto timing = fast();
+  timing.forbidden_grace = Millis(0);
+  Fixture fixture(
+      [&](const FakeRequest&, FakeConnection& connection) {
+        ++refusals;
+        connection.answer(403, {});
+      },
+      timing);
+  EXPECT_TRUE(eventually([&] { return refusals >= 3; }));
+  EXPECT_EQ(fixture.listed, 0);
 }
 
 // Both shapes of 410, and what vanished in between.

@@ -143,7 +143,7 @@ TEST_F(TlsExchange, AnAlertArrivesThoughTheClientSentMoreThanWasRead) {
     if (certificate) other.certificates = rig.certificates;
     other.start();
     Wire wire = other.client();
-    wire.send(std::string(20'000, 'x'));
+    wire.send(std::string("\x16\x03\x01\x40\x00", 5) + std::string(20'000, 'x'));
     wire.half_close();
     EXPECT_EQ(wire.exactly(7).substr(0, 1), "\x15") << "an alert";
     EXPECT_TRUE(wire.ended());
@@ -162,9 +162,8 @@ TEST_F(TlsExchange, CountsHowHandshakesEnd) {
   gone.send("\x16\x03\x01");
   gone.close();
   EXPECT_TRUE(slow.gone());
-  EXPECT_TRUE(plain.rest().size() > 0) << "an alert";
+  EXPECT_TRUE(plain.gone());
   unknown.close();
-  plain.close();
   EXPECT_TRUE(rig.await_quiet());
   EXPECT_EQ(counted(HandshakeResult::UnrecognizedName), 1U);
   EXPECT_EQ(counted(HandshakeResult::NotTls), 1U);

@@ -13,10 +13,8 @@ namespace {
 
 using test::close;
 using test::frame;
-using test::Frame;
 using test::RelayedPair;
 using test::RelayRig;
-using test::Remote;
 using test::Stream;
 using test::TlsClient;
 
