@@ -57,7 +57,7 @@ LeaseRole Lease::role() const {
 void Lease::step(source::Cancellation& cancellation) {
   const auto now = clock_.steady();
   if (now < next_step_) return;
-  next_step_ = now + timing_.renew;
+  next_step_ = now + (role_ == LeaseRole::Holder ? timing_.renew : timing_.look);
   if (role_ != LeaseRole::Holder) {
     look(cancellation);
     if (lease_.is_null()) return;

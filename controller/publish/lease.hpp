@@ -14,9 +14,12 @@
 namespace toyou::publish {
 
 struct LeaseTiming {
-  Millis duration{15'000};  // others take over so long after our last renewal
-  Millis deadline{10'000};  // we stop acting so long after our last renewal: before others begin
-  Millis renew{5'000};      // between two renewals, and between two looks of those who wait
+  // A holder that dies is followed within duration and two looks (13 s), one that leaves in order
+  // within one look.
+  Millis duration{10'000};  // others take over so long after our last renewal
+  Millis deadline{7'000};   // we stop acting so long after our last renewal: before others begin
+  Millis renew{3'000};      // between two renewals
+  Millis look{1'500};       // between two looks of those who wait
 };
 
 enum class LeaseRole : std::uint8_t {

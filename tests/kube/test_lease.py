@@ -19,15 +19,15 @@ def test_one_of_two_writes_status_and_the_other_follows(space, proxy, make_pair)
     eventually(lambda: space.addresses("i"), LONG)
     assert not second.controller.leads
     lease = space.cluster.api("GET", "/apis/coordination.k8s.io/v1/namespaces/default/leases/toyou-status")[1]
-    assert lease["spec"]["leaseDurationSeconds"] == 15
+    assert lease["spec"]["leaseDurationSeconds"] == 10
 
     proxy.controller.stop()  # releases it: the other one need not wait for the Lease to expire
-    assert eventually(lambda: second.controller.leads, 12)
+    assert eventually(lambda: second.controller.leads, 5)
     eventually(lambda: [a.get("ip") for a in space.addresses("i")] == ["192.0.2.99"], LONG)
     proxy.start_controller()
     assert not proxy.controller.leads
 
     second.controller.send_signal(signal.SIGKILL)  # does not release it
     second.controller.wait()
-    assert eventually(lambda: proxy.controller.leads, LONG)
+    assert eventually(lambda: proxy.controller.leads, 15)
     eventually(lambda: [a.get("ip") for a in space.addresses("i")] == ["192.0.2.10"], LONG)
