@@ -22,8 +22,8 @@ std::string first_reason(const snapshot::LoadReport& report) {
   return where.empty() ? problem.message : where + ": " + problem.message;
 }
 
-// "route/<kind>/<namespace>/<name>/<n>"; nullopt: an upstream. A change of endpoints alone leaves
-// an object programmed.
+// "route/<kind>/<namespace>/<name>/<n>"; nullopt: an upstream or a certificate. A change of these
+// alone leaves an object programmed.
 std::optional<snapshot::Source> source_of(std::string_view key) {
   if (!key.starts_with("route/")) return std::nullopt;
   std::array<std::string, 3> parts;

@@ -6,8 +6,6 @@
 namespace toyou::translate {
 namespace {
 
-using resources::KeyType;
-
 class Name {
  public:
   explicit Name(const NameQuestion& question) : question_(question) {}

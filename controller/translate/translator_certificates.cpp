@@ -11,8 +11,6 @@
 namespace toyou::translate {
 namespace {
 
-using resources::ObjectKey;
-
 // Beside chain and key, in one object of a snapshot.
 constexpr std::size_t kMostNameBytes = limits::kSnapshotObjectBytes / 2;
 

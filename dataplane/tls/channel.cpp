@@ -31,6 +31,19 @@ Channel& channel_of(SSL* ssl) {
   return *static_cast<Channel*>(SSL_get_app_data(ssl));
 }
 
+// The server_name extension of the ClientHello (RFC 6066 section 3). Empty: none, or malformed,
+// which OpenSSL refuses right after.
+std::string name_in_hello(SSL* ssl) {
+  const unsigned char* data = nullptr;
+  std::size_t size = 0;
+  constexpr std::size_t kHeader = 5;  // length of the list, type and length of its first entry
+  if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &size) != 1) return {};
+  if (size < kHeader || data[2] != TLSEXT_NAMETYPE_host_name) return {};
+  const std::size_t length = static_cast<std::size_t>(data[3]) << 8 | data[4];
+  if (length > size - kHeader) return {};
+  return {reinterpret_cast<const char*>(data) + kHeader, length};
+}
+
 bool would_block(int error) {
   return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
@@ -106,6 +119,7 @@ struct Channel::Io {
 struct Channel::Handshake {
   CertificateTablePtr certificates;
   const Shown* shown = nullptr;  // of certificates, once the client has named what it wants
+  std::string name = {};         // that name
 };
 
 void Channel::install_callbacks(SSL_CTX* context) {
@@ -135,7 +149,29 @@ void Channel::install_callbacks(SSL_CTX* context) {
       }
       return 1;
     }
+    // Before anything else: tickets are looked at before OpenSSL knows the name.
+    static int client_hello(SSL* ssl, int*, void*) {
+      Channel& channel = channel_of(ssl);
+      if (channel.handshake_) channel.handshake_->name = name_in_hello(ssl);
+      return SSL_CLIENT_HELLO_SUCCESS;
+    }
+    // A session of another name is not resumed (RFC 6066 section 3); OpenSSL does not mind.
+    static SSL_TICKET_RETURN ticket(SSL* ssl, SSL_SESSION* session, const unsigned char*,
+                                    std::size_t, SSL_TICKET_STATUS status, void*) {
+      if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW) {
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+      }
+      const Channel& channel = channel_of(ssl);
+      const char* name = SSL_SESSION_get0_hostname(session);
+      const std::string_view session_name = name != nullptr ? name : "";
+      if (!channel.handshake_ || channel.handshake_->name != session_name) {
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+      }
+      return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+    }
   };
+  SSL_CTX_set_client_hello_cb(context, Access::client_hello, nullptr);
+  SSL_CTX_set_session_ticket_cb(context, nullptr, Access::ticket, nullptr);
   SSL_CTX_set_tlsext_servername_callback(context, Access::server_name);
   SSL_CTX_set_cert_cb(context, Access::certificate, nullptr);
 }

@@ -174,14 +174,6 @@ def test_without_permission_everything_is_served_but_tls(space, cluster, make_pa
     eventually(lambda: objects_of(pair)["Ingress", space.name, "web"]["ResolvedRefs"] == "ResolvedRefs", LONG)
 
 
-@pytest.mark.parametrize("verb, allowed", [("list", "yes"), ("watch", "yes"), ("get", "no"), ("create", "no"),
-                                           ("update", "no"), ("patch", "no"), ("delete", "no")])
-def test_the_controller_may_do_no_more_with_secrets(cluster, verb, allowed):
-    answer = cluster.kubectl("auth", "can-i", verb, "secrets", "--all-namespaces",
-                             "--as=system:serviceaccount:default:toyou", check=False)
-    assert answer.stdout.strip() == allowed
-
-
 def test_no_key_is_in_the_log_or_the_status(space, proxy, authority):
     host = space.host()
     made, other = authority.issue(host), authority.issue(host)

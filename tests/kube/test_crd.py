@@ -231,7 +231,8 @@ def test_a_status_update_leaves_the_spec_alone(cluster):
 def test_the_controllers_account_may_do_no_more_than_it_needs(cluster):
     for what, allowed in (("list ingresses", True), ("watch endpointslices", True), ("patch wsr/status", True),
                           ("patch ingresses/status", True), ("create events.events.k8s.io", True),
-                          ("list secrets", False), ("get configmaps", False), ("patch ingresses", False),
+                          ("list secrets", True), ("watch secrets", True), ("get secrets", False),
+                          ("create secrets", False), ("patch secrets", False), ("get configmaps", False), ("patch ingresses", False),
                           ("delete wsr", False), ("update services", False), ("create pods", False),
                           ("get leases -n kube-system", False)):
         done = cluster.kubectl("--kubeconfig", cluster.kubeconfig, "auth", "can-i", *what.replace("/", " --subresource=", 1).split(), check=False)

@@ -517,6 +517,11 @@ TEST_P(EachVersion, ASessionIsResumedAndShowsNothingAnew) {
   SSL_set_session(again.client.ssl(), session.get());
   ASSERT_TRUE(again.shake_hands());
   EXPECT_EQ(again.channel->result(), HandshakeResult::Resumed);
+  const ChannelRig other(version(GetParam()), "b.test", later);
+  SSL_set_session(other.client.ssl(), session.get());
+  ASSERT_TRUE(other.shake_hands());
+  EXPECT_EQ(other.channel->result(), HandshakeResult::Ok) << "a session is of one name";
+  EXPECT_EQ(other.client.shown(), "b.test");
   const ChannelRig gone(version(GetParam()), "a.test",
                         test::table_of({test::secret_of("b", {"b.test"}, ecdsa())}));
   SSL_set_session(gone.client.ssl(), session.get());
