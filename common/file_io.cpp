@@ -66,8 +66,8 @@ Result<std::string> write_temporary(const std::string& path, std::string_view by
   const std::size_t slash = path.rfind('/');
   const std::size_t base = slash == std::string::npos ? 0 : slash + 1;
   std::string temporary = path.substr(0, base) + "." + path.substr(base) + "." +
-                                std::to_string(::getpid()) + "-" + std::to_string(++counter) +
-                                std::string(kTemporarySuffix);
+                          std::to_string(::getpid()) + "-" + std::to_string(++counter) +
+                          std::string(kTemporarySuffix);
   // A leftover of a dead process with our number: truncated, never followed if it is a link.
   const OwnedFd fd(::open(
       temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, mode));

@@ -1,21 +1,18 @@
 #include "common/log.hpp"
 
-#include <spdlog/async.h>
-#include <spdlog/async_logger.h>
 #include <spdlog/spdlog.h>
 
 #include <array>
 #include <atomic>
 #include <memory>
-#include <mutex>
+#include <string>
 
+#include "common/line_queue.hpp"
 #include "common/log_format.hpp"
 #include "common/log_sink.hpp"
 
 namespace toyou::log {
 namespace {
-
-constexpr std::size_t kAccessQueueLines = 8192;  // some 3 MiB, allocated at start
 
 constexpr std::array<std::string_view, 6> kLevelWords = {"trace",   "debug", "info",
                                                          "warning", "error", "off"};
@@ -23,74 +20,54 @@ constexpr std::array<std::string_view, 6> kLevelWords = {"trace",   "debug", "in
 // One per process, never destroyed: threads may write a last line while the process ends.
 class Logger {
  public:
-  Logger() : sink_(std::make_shared<StderrSink>()) {
-    event_ = std::make_shared<spdlog::logger>("event", sink_);
-    prepare(*event_);
+  // Lines come finished and filtered; spdlog only carries them.
+  Logger() : sink_(std::make_shared<StderrSink>()), out_("toyou", sink_) {
+    out_.set_pattern("%v");
+    out_.set_level(spdlog::level::trace);
   }
 
   void start(const Options& options) {
     level_.store(options.level, std::memory_order_relaxed);
     format_ = options.format;
     component_ = options.component;
-    const std::lock_guard lock(mutex_);
-    if (pool_) return;
-    pool_ = std::make_shared<spdlog::details::thread_pool>(kAccessQueueLines, 1);
-    access_ = std::make_shared<spdlog::async_logger>("access", sink_, pool_,
-                                                     spdlog::async_overflow_policy::overrun_oldest);
-    prepare(*access_);
-    queued_.store(true, std::memory_order_release);
+    queue_.start();
   }
 
-  // The logger holds the pool weakly, so that a late access() cannot touch a freed pool. Giving up
-  // the last reference writes out the queue and joins.
-  void stop() {
-    queued_.store(false, std::memory_order_release);
-    const std::lock_guard lock(mutex_);
-    if (!pool_) return;
-    lost_before_ += pool_->overrun_counter();
-    pool_.reset();
-  }
-
-  [[nodiscard]] std::uint64_t lost() {
-    const std::lock_guard lock(mutex_);
-    return lost_before_ + (pool_ ? pool_->overrun_counter() : 0) + sink_->lost();
-  }
-
-  void write(spdlog::logger& to, Level level, std::string_view message, Fields fields) {
-    thread_local std::string line;
-    line.clear();
-    append_line(line, format_, std::chrono::system_clock::now(), level, component_, message,
-                fields);
-    to.log(spdlog::level::info, spdlog::string_view_t(line.data(), line.size()));
-  }
+  void stop() { queue_.stop(); }
+  [[nodiscard]] std::uint64_t lost() const { return queue_.lost() + sink_->lost(); }
 
   void event(Level level, std::string_view message, Fields fields) {
-    write(*event_, level, message, fields);
+    put(line(level, message, fields));
   }
 
   void access(std::string_view message, Fields fields) {
-    const bool queued = queued_.load(std::memory_order_acquire);
-    write(queued ? *access_ : *event_, Level::Info, message, fields);
+    const std::string_view text = line(Level::Info, message, fields);
+    if (!queue_.add(text)) put(text);
   }
 
   std::atomic<Level> level_{Level::Info};
 
  private:
-  // Lines come finished and filtered; spdlog only carries them.
-  static void prepare(spdlog::logger& logger) {
-    logger.set_pattern("%v");
-    logger.set_level(spdlog::level::trace);
+  // Valid until the thread's next line.
+  std::string_view line(Level level, std::string_view message, Fields fields) {
+    thread_local std::string text;
+    text.clear();
+    append_line(text, format_, std::chrono::system_clock::now(), level, component_, message,
+                fields);
+    return text;
+  }
+
+  void put(std::string_view text) {
+    out_.log(spdlog::level::info, spdlog::string_view_t(text.data(), text.size()));
   }
 
   Format format_ = Format::Text;
   std::string component_;
-  std::shared_ptr<StderrSink> sink_;
-  std::shared_ptr<spdlog::logger> event_;
-  std::shared_ptr<spdlog::logger> access_;
-  std::atomic<bool> queued_{false};
-  std::mutex mutex_;
-  std::shared_ptr<spdlog::details::thread_pool> pool_;
-  std::uint64_t lost_before_ = 0;
+  const std::shared_ptr<StderrSink> sink_;
+  spdlog::logger out_;
+  LineQueue queue_{[this](std::string_view lines) {
+    put(lines.substr(0, lines.size() - 1));  // the pattern ends the last one
+  }};
 };
 
 Logger& logger() {

@@ -70,7 +70,7 @@ inline void error(std::string_view message, Fields fields = {}) {
 }
 
 // What clients did (access lines, WebSocket opened/closed): queued, never blocks an event loop;
-// when the queue is full the oldest lines are lost and counted.
+// while the queue is full further lines are lost and counted.
 void access(std::string_view message, Fields fields);
 [[nodiscard]] std::uint64_t access_lines_lost();  // and others that nobody read
 

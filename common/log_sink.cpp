@@ -17,12 +17,17 @@ constexpr int kPatienceMs = 1'000;  // well above what a reader needs that is on
 void StderrSink::sink_it_(const spdlog::details::log_msg& message) {
   spdlog::memory_buf_t line;
   formatter_->format(message, line);
-  if (cut_ && write("\n")) cut_ = false;
-  if (cut_ || !write({line.data(), line.size()})) lost_.fetch_add(1, std::memory_order_relaxed);
+  std::string_view newline = "\n";
+  if (cut_ && write(newline)) cut_ = false;
+  std::string_view rest(line.data(), line.size());
+  if (!cut_ && write(rest)) return;
+  const auto lines = std::count(rest.begin(), rest.end(), '\n');
+  lost_.fetch_add(static_cast<std::uint64_t>(lines), std::memory_order_relaxed);
 }
 
-// False: `bytes` are not out, or not all. A pipe with room takes PIPE_BUF bytes without blocking.
-bool StderrSink::write(std::string_view bytes) {
+// Takes from `bytes` what is out; false: that is not all. A pipe with room takes PIPE_BUF bytes
+// without blocking.
+bool StderrSink::write(std::string_view& bytes) {
   bool begun = false;
   while (!bytes.empty()) {
     if (!wait_for_room()) {

@@ -1,7 +1,7 @@
 // Standard error as a sink that gives up. A reader that has stopped to read (a paused terminal, a
 // pager, a full disk behind a pipe) costs one moment of patience; after it lines are lost, and
 // counted, until it reads again. Nothing in the program, its end least of all, may hang on its log.
-// Any thread; one line at a time.
+// Any thread. A message may be several lines.
 #pragma once
 
 #include <spdlog/sinks/base_sink.h>
@@ -23,7 +23,7 @@ class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
   void flush_() override {}  // nothing is kept back
 
  private:
-  bool write(std::string_view bytes);
+  bool write(std::string_view& bytes);
   bool wait_for_room();
 
   bool stuck_ = false;  // the last line waited in vain: the next ones do not wait

@@ -1,5 +1,6 @@
 #include "controller/options.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/admin_server.hpp"
@@ -43,6 +44,21 @@ Result<void> check_object_name(const std::string& given) {
   return {};
 }
 
+// Names go into request paths: what the API server would not take as a name is refused here.
+Result<void> accept_name(const std::string& given, std::string& into) {
+  constexpr std::size_t kLongest = 253;
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+  };
+  if (given.empty() || given.size() > kLongest ||
+      !std::all_of(given.begin(), given.end(), allowed) || given.front() == '.' ||
+      given.front() == '-' || given.back() == '.' || given.back() == '-') {
+    return fail(ErrorKind::Invalid, "'" + given + "' is not a name of an object");
+  }
+  into = given;
+  return {};
+}
+
 void add_kubernetes_flags(flags::Parser& flags, source::KubernetesOptions& options) {
   flags.text("--kubeconfig", options.kubeconfig, "FILE",
              "How to reach the API server; default: the pod's service account");
@@ -54,6 +70,14 @@ void add_kubernetes_flags(flags::Parser& flags, source::KubernetesOptions& optio
                  options.publish_service = given;
                  return {};
                });
+  flags.custom(
+      "--lease-namespace", "NAMESPACE", "the pod's",
+      "Where the Lease is whose holder writes status",
+      [&options](const std::string& given) { return accept_name(given, options.lease_namespace); });
+  flags.custom(
+      "--lease-name", "NAME", options.lease_name,
+      "The Lease's name: one for all replicas, another for each installation",
+      [&options](const std::string& given) { return accept_name(given, options.lease_name); });
 }
 
 // What no single flag can know. Empty: fine.
@@ -66,6 +90,11 @@ std::string contradiction(const ControllerOptions& options) {
   if (!kubernetes && !k.kubeconfig.empty()) return "--kubeconfig needs --source kubernetes";
   if (!kubernetes && (!k.publish_addresses.empty() || !k.publish_service.empty())) {
     return "--publish-address and --publish-service need --source kubernetes";
+  }
+  const source::KubernetesOptions defaults;
+  if (!kubernetes &&
+      (k.lease_namespace != defaults.lease_namespace || k.lease_name != defaults.lease_name)) {
+    return "--lease-namespace and --lease-name need --source kubernetes";
   }
   return {};
 }

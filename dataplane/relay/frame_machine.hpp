@@ -75,6 +75,8 @@ class FrameMachine {
 
  private:
   struct Header;
+  std::size_t pass_whole_messages(const std::uint8_t* data, std::size_t size,
+                                  const FrameRules& rules, FrameCounts& counts) const;
   FrameError check(const Header& header, const FrameRules& rules) const;
   FrameError read_close_code(const Header& header, const std::uint8_t* frame);
   void enter(const Header& header, FrameCounts& counts);

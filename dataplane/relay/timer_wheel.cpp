@@ -28,6 +28,7 @@ void TimerWheel::arm(TimerNode& node, TimeMs deadline) {
   head.previous->next = &node;
   head.previous = &node;
   mark(node.slot, true);
+  soonest_ = std::min(soonest_, tick);
 }
 
 void TimerWheel::disarm(TimerNode& node) {
@@ -40,6 +41,11 @@ void TimerWheel::disarm(TimerNode& node) {
 
 TimerNode* TimerWheel::advance(TimeMs now) {
   const std::int64_t target = tick_of(now);
+  // Each turn of a relay asks: nearly always this is all.
+  if (target < soonest_) {
+    current_ = std::max(current_, target);
+    return nullptr;
+  }
   while (true) {
     TimerNode& head = heads_[static_cast<std::size_t>(current_) % kSlots];
     if (head.next != &head) {
@@ -47,16 +53,16 @@ TimerNode* TimerWheel::advance(TimeMs now) {
       disarm(*due);
       return due;
     }
-    const TimeMs upcoming = next();
-    if (upcoming == kNever || tick_of(upcoming) > target) {
+    soonest_ = find_soonest();
+    if (soonest_ > target) {
       current_ = std::max(current_, target);
       return nullptr;
     }
-    current_ = tick_of(upcoming);
+    current_ = soonest_;
   }
 }
 
-TimeMs TimerWheel::next() const {
+std::int64_t TimerWheel::find_soonest() const {
   const std::size_t start = static_cast<std::size_t>(current_) % kSlots;
   // Words from the one of `start` on; the first is looked at twice: its upper part at the
   // beginning, its lower part at the end.
@@ -68,9 +74,9 @@ TimeMs TimerWheel::next() const {
     if (word == 0) continue;
     const std::size_t slot = index * kWordBits + static_cast<std::size_t>(std::countr_zero(word));
     const std::size_t ahead = (slot + kSlots - start) % kSlots;
-    return (current_ + static_cast<std::int64_t>(ahead)) * kTickMs;
+    return current_ + static_cast<std::int64_t>(ahead);
   }
-  return kNever;
+  return kNone;
 }
 
 }  // namespace toyou::relay

@@ -42,16 +42,20 @@ class TimerWheel {
   // advance() ends.
   TimerNode* advance(TimeMs now);
 
-  // When advance() has something to do; kNever when nothing is armed.
-  [[nodiscard]] TimeMs next() const;
+  // When to call advance() again; kNever when nothing is armed. Too early at most once for a node
+  // that was disarmed.
+  [[nodiscard]] TimeMs next() const { return soonest_ == kNone ? kNever : soonest_ * kTickMs; }
 
  private:
   static constexpr std::size_t kWordBits = 64;
+  static constexpr std::int64_t kNone = INT64_MAX;
 
   [[nodiscard]] static std::int64_t tick_of(TimeMs time) { return time / kTickMs; }
   void mark(std::size_t slot, bool used);
+  [[nodiscard]] std::int64_t find_soonest() const;
 
   std::int64_t current_;                   // tick: slots up to here have been emptied
+  std::int64_t soonest_ = kNone;           // tick: no node is armed for an earlier one
   std::array<TimerNode, kSlots> heads_{};  // circular lists
   std::array<std::uint64_t, kSlots / kWordBits> used_{};
 };

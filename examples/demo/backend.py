@@ -7,6 +7,7 @@ usage: backend.py [--address 127.0.0.1] [--port 7070]
   any  /api/hello   JSON of the request as it arrived here
   GET  /events      Server-Sent Events, one a second
   GET  /ws          WebSocket: what one client says, all clients hear
+  GET  /echo        WebSocket: what a client says, it hears
 
 Python 3.9 or newer, standard library only. Not meant for anything but trying things out.
 """
@@ -141,8 +142,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_any(self):
         path = self.path.split("?")[0]
-        if path == "/ws" and self.headers.get("Upgrade", "").lower() == "websocket":
-            return self._chat()
+        if path in ("/ws", "/echo") and self.headers.get("Upgrade", "").lower() == "websocket":
+            return self._chat(self.room if path == "/ws" else Room())
         body = self._body()
         if path == "/events":
             return self._events()
@@ -174,7 +175,7 @@ class Handler(BaseHTTPRequestHandler):
         except OSError:
             pass  # the client left
 
-    def _chat(self):
+    def _chat(self, room):
         self.close_connection = True
         key = self.headers.get("Sec-WebSocket-Key", "").encode()
         accept = base64.b64encode(hashlib.sha1(key + GUID).digest()).decode()
@@ -184,14 +185,14 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Sec-WebSocket-Accept", accept)
         self.end_headers()
         member = ChatMember(self.rfile, self.connection)
-        self.room.enter(member)
+        room.enter(member)
         try:
             for message in member.messages():
-                self.room.say(message)
+                room.say(message)
         except OSError:
             pass  # gone without a word
         finally:
-            self.room.leave(member)
+            room.leave(member)
 
 
 class Server(ThreadingHTTPServer):

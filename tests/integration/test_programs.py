@@ -39,6 +39,9 @@ REFUSED = [
     ("toyou-dataplane", "--snapshot-dir", "{tmp}", "--trusted-proxies", "10.0.0.0/99"),
     ("toyou-dataplane", "--snapshot-dir", "{tmp}", "stray"),
     ("toyou-controller",), ("toyou-controller", "--nonsense"), ("toyou-controller", "--source", "carrier-pigeon"),
+    ("toyou-controller", "--snapshot-dir", "{tmp}", "--source", "kubernetes", "--lease-name", "../pods"),
+    ("toyou-controller", "--snapshot-dir", "{tmp}", "--source", "kubernetes", "--lease-namespace", "Team A"),
+    ("toyou-controller", "--snapshot-dir", "{tmp}", "--directory", "{tmp}", "--lease-name", "mine"),
 ]
 
 
@@ -51,7 +54,7 @@ def test_refused_with_status_2_and_one_line(words, tmp_path):
     assert done.stderr.startswith(words[0]), done.stderr
 
 
-@pytest.mark.parametrize("script", ["build", "run", "test"])
+@pytest.mark.parametrize("script", ["build", "run", "test", "render-deploy"])
 def test_scripts_have_help_and_refuse_unknown_flags(script):
     path = os.path.join(TOP, "scripts", script)
     done = subprocess.run([path, "--help"], capture_output=True, text=True, timeout=60, check=False)

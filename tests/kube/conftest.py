@@ -1,7 +1,9 @@
 """Fixtures of the cluster tests. Start them with tests/kube/run."""
 import os
+import subprocess
 
 import pytest
+import yaml
 
 from kube_rig import LONG, Cluster, Pair, Space
 from support import manifests
@@ -30,10 +32,19 @@ def pytest_runtest_makereport():
                     report.sections.append(("end of the log of a " + name, "\n".join(line[:400] for line in process.err[-40:])))
 
 
+def chart_account():
+    """The ServiceAccount default/toyou with what the chart lets it do, and the Lease."""
+    chart, parts = os.path.join(TOP, "charts", "toyou"), ("serviceaccount", "rbac", "lease")
+    rendered = subprocess.run(["helm", "template", "toyou", chart, "-n", "default",
+                               *("-s=templates/%s.yaml" % part for part in parts)], check=True, capture_output=True, text=True).stdout
+    return list(yaml.safe_load_all(rendered))
+
+
 @pytest.fixture(scope="session")
 def cluster():
     it = Cluster()
-    it.kubectl("apply", "-f", os.path.join(TOP, "crds"), "-f", os.path.join(TOP, "deploy", "rbac.yaml"))
+    it.kubectl("apply", "-f", os.path.join(TOP, "crds"))
+    it.kubectl("apply", "-f", "-", objects=chart_account())
     it.kubectl("wait", "--for=condition=Established", "crd/websocketroutes.toyou.dev", "--timeout=60s")
     it.kubectl("apply", "-f", "-", objects=[manifests.ingress_class(),
                                            {**manifests.ingress_class("other"), "spec": {"controller": "other.dev/x"}}])

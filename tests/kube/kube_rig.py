@@ -59,7 +59,7 @@ class Cluster:
 
 
 class Controller(Server):
-    """toyou-controller with the ServiceAccount of deploy/rbac.yaml."""
+    """toyou-controller with the ServiceAccount of the chart."""
 
     def __init__(self, snapshots, kubeconfig, *flags):
         super().__init__([program("toyou-controller"), "--source", "kubernetes", "--kubeconfig", kubeconfig,

@@ -201,7 +201,7 @@ def test_addresses_come_from_a_service(space, make_pair):
 
 
 def lease_account(space):
-    """A kubeconfig whose namespace, and so whose Lease, is the test's own; rights as in deploy/rbac.yaml."""
+    """A kubeconfig whose namespace, and so whose Lease, is the test's own; rights as in the chart."""
     path = space.cluster.ctl("kubeconfig", space.name, "toyou")
     with open(path, encoding="utf-8") as file:
         config = json.load(file)
@@ -212,13 +212,14 @@ def lease_account(space):
     group = "rbac.authorization.k8s.io"
     role = space.cluster.api("GET", "/apis/%s/v1/namespaces/default/roles/toyou-lease" % group)[1]
     space.apply(
+        {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "toyou-status", "namespace": space.name}},
         {"apiVersion": group + "/v1", "kind": "Role", "metadata": {"name": "toyou-lease", "namespace": space.name},
          "rules": role["rules"]},
         {"apiVersion": group + "/v1", "kind": "RoleBinding",
          "metadata": {"name": "toyou-lease", "namespace": space.name},
          "roleRef": {"apiGroup": group, "kind": "Role", "name": "toyou-lease"}, "subjects": [subject]},
         {"apiVersion": group + "/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "toyou-" + space.name},
-         "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "toyou"}, "subjects": [subject]})
+         "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "default-toyou"}, "subjects": [subject]})
     return path
 
 

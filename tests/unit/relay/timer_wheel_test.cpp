@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 #include <vector>
 
@@ -22,6 +23,7 @@ TEST(TimerWheel, FiresAfterItsDeadlineAndWithinATick) {
     }
     EXPECT_GT(fired, deadline);
     EXPECT_LE(fired, deadline + kTick);
+    EXPECT_EQ(wheel.advance(fired), nullptr);
     EXPECT_EQ(wheel.next(), kNever);
   }
 }
@@ -92,8 +94,11 @@ TEST(TimerWheel, AgreesWithAPlainList) {
     const std::size_t i = random() % nodes.size();
     deadlines[i] = random() % 4 == 0 ? kNever : now + static_cast<TimeMs>(random() % 200'000);
     wheel.arm(nodes[i], deadlines[i]);
+    const TimeMs soonest = *std::min_element(deadlines.begin(), deadlines.end());
+    if (soonest != kNever) ASSERT_LE(wheel.next(), soonest + kTick) << "would be overslept";
   }
   for (TimerNode& node : nodes) wheel.disarm(node);
+  EXPECT_EQ(wheel.advance(now + TimerWheel::kHorizonMs), nullptr);
   EXPECT_EQ(wheel.next(), kNever);
 }
 

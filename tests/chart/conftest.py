@@ -1,0 +1,28 @@
+"""Fixtures of the chart tests. Start them with tests/chart/run."""
+import os
+import shutil
+
+import pytest
+
+from kube.kube_rig import Cluster
+
+
+def pytest_sessionstart(session):
+    del session
+    if shutil.which("helm") is None:
+        pytest.exit("there is no helm: start these tests with tests/chart/run", returncode=2)
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """The API server with the CRDs of prometheus-operator and a namespace for each Pod Security Standard."""
+    if "CLUSTER_DIR" not in os.environ:
+        pytest.skip("there is no API server: Go 1.24 or newer builds it")
+    it = Cluster()
+    it.kubectl("apply", "--server-side", "-f", os.path.join(os.environ["KUBEBUILDER_ASSETS"], "operator-crds"))
+    it.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    it.kubectl("apply", "-f", "-", objects=[
+        {"apiVersion": "v1", "kind": "Namespace",
+         "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": level}}}
+        for name, level in (("restricted", "restricted"), ("privileged", "privileged"), ("monitoring", "restricted"))])
+    return it

@@ -1,0 +1,304 @@
+"""The chart against a real API server: schemas, admission, Helm's whole life, and the rights of the controller."""
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import urllib.parse
+
+import pytest
+import yaml
+
+from chart_rig import CHART, SETS, TOP, container, helm, namespace_of, of_set, one, render, rules, workload
+from kube.kube_rig import LONG, Pair
+from support import manifests
+from support.backends import Backend, serve_json
+from support.toyou import Process
+from support.wait import eventually
+from support.websocket import Refused, WebSocket
+from support.wire import fetch
+
+CRD = "websocketroutes.toyou.dev"
+
+
+def dry_run(cluster, objects):
+    return cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", objects=objects, check=False)
+
+
+def pod_of(objects):
+    """The pod that the workload makes: Pod Security only warns about workloads, it refuses pods."""
+    it = workload(objects)
+    template = it["spec"]["template"]
+    return {"apiVersion": "v1", "kind": "Pod", "spec": template["spec"],
+            "metadata": {**template["metadata"], "name": "pod", "namespace": it["metadata"]["namespace"]}}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_api_server_takes_every_value_set(cluster, name):
+    namespace = namespace_of(name)
+    objects = render(*of_set(name), namespace=namespace)
+    done = dry_run(cluster, [*objects, pod_of(objects)])
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr, done.stderr  # of deprecated fields
+
+
+@pytest.mark.parametrize("name", [name for name in SETS if namespace_of(name) == "privileged"])
+def test_what_is_not_restricted_is_said_rightly(cluster, name):
+    """Value sets that are marked so are really refused where pods are restricted."""
+    done = dry_run(cluster, [pod_of(render(*of_set(name), namespace="restricted"))])
+    assert done.returncode != 0 and "violates PodSecurity" in done.stderr
+
+
+@pytest.mark.parametrize("folder", ["deploy", "deploy/demo"])
+def test_kustomizations_apply(cluster, folder):
+    cluster.kubectl("apply", "--server-side", "-f", os.path.join(TOP, "deploy", "crds.yaml"))
+    cluster.kubectl("wait", "--for=condition=Established", "crd/" + CRD, "--timeout=60s")
+    text = subprocess.run(["kubectl", "kustomize", os.path.join(TOP, folder)], check=True, capture_output=True, text=True).stdout
+    objects = list(yaml.safe_load_all(text))
+    cluster.kubectl("apply", "-f", "-", objects=[o for o in objects if o["kind"] == "Namespace"])
+    done = dry_run(cluster, [*objects, pod_of(objects)])
+    assert done.returncode == 0, done.stderr
+    cluster.kubectl("delete", "crd", CRD)
+
+
+def objects_of(cluster, instance):
+    """What there is of a release, in all kinds that the chart makes."""
+    kinds = "deploy,ds,svc,sa,pdb,hpa,netpol,cm,lease,role,rolebinding,clusterrole,clusterrolebinding,ingressclass,crd"
+    listed = json.loads(cluster.kubectl("get", kinds, "-A", "-o", "json", "-l", "app.kubernetes.io/instance=" + instance))
+    return sorted("%s/%s" % (o["kind"], o["metadata"]["name"]) for o in listed["items"])
+
+
+def run(*arguments):
+    done = helm(*arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_install_upgrade_rollback_uninstall(cluster):
+    assert cluster.kubectl("get", "crd", CRD, check=False).returncode != 0
+    notes = run("install", "toyou", CHART, "-n", "life", "--create-namespace")
+    for command in ("kubectl -n life rollout status deployment/toyou", "kubectl -n life get service toyou",
+                    "kubectl create ingress hello --class=toyou"):
+        assert command in notes
+    assert "Deployment/toyou" in objects_of(cluster, "toyou")
+
+    # A second one beside it, in its own namespace: the CRD stays the first one's.
+    notes = run("install", "edge", CHART, "-n", "life2", "--create-namespace", "--set", "ingressClass.name=edge")
+    assert "belongs to the release toyou in life" in notes
+    before = objects_of(cluster, "edge")
+
+    run("upgrade", "toyou", CHART, "-n", "life", "--set", "log.level=debug")
+    deployment = json.loads(cluster.kubectl("get", "-n", "life", "deploy", "toyou", "-o", "json"))
+    assert "--log-level=debug" in container([deployment], "dataplane")["args"]
+    run("rollback", "toyou", "1", "-n", "life")
+    deployment = json.loads(cluster.kubectl("get", "-n", "life", "deploy", "toyou", "-o", "json"))
+    assert "--log-level=info" in container([deployment], "dataplane")["args"]
+
+    run("uninstall", "toyou", "-n", "life")
+    assert objects_of(cluster, "toyou") == ["CustomResourceDefinition/" + CRD]
+    assert objects_of(cluster, "edge") == before
+    # It comes back to its CRD.
+    run("install", "toyou", CHART, "-n", "life")
+    run("uninstall", "toyou", "-n", "life")
+    run("uninstall", "edge", "-n", "life2")
+    assert objects_of(cluster, "edge") == []
+    cluster.kubectl("delete", "crd", CRD)
+
+
+def test_an_upgrade_reaches_the_crd(cluster, tmp_path):
+    newer = str(tmp_path / "toyou")
+    shutil.copytree(CHART, newer)
+    path = os.path.join(newer, "files", "crds", CRD + ".yaml")
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text.replace("shortNames: [wsr]", "shortNames: [wsr, wsroute]"))
+    run("install", "toyou", CHART, "-n", "up", "--create-namespace")
+    cluster.kubectl("wait", "--for=condition=Established", "crd/" + CRD, "--timeout=60s")
+    cluster.kubectl("apply", "-f", "-", objects=[manifests.websocket_route("kept", "kept.example.com", "a", "up")])
+    run("upgrade", "toyou", newer, "-n", "up")
+    crd = json.loads(cluster.kubectl("get", "crd", CRD, "-o", "json"))
+    assert crd["spec"]["names"]["shortNames"] == ["wsr", "wsroute"]
+    run("uninstall", "toyou", "-n", "up")
+    assert cluster.kubectl("get", "-n", "up", "websocketroutes.toyou.dev", "-o", "name").strip().endswith("/kept")
+    cluster.kubectl("delete", "-n", "up", "websocketroutes.toyou.dev", "kept")
+    cluster.kubectl("delete", "crd", CRD)
+
+
+# --- the controller with the rights, and the flags, that the chart gives it ---------------------------------
+
+NAMESPACE, ADDRESS = "life3", "192.0.2.10"
+
+
+def controller_flags(objects):
+    """The chart's own, less what names places in a container."""
+    ours = ("--source", "--snapshot-dir", "--admin-address", "--log-format")
+    return [flag for flag in container(objects, "controller")["args"] if not flag.startswith(ours)]
+
+
+@pytest.fixture(scope="module")
+def pair(cluster, tmp_path_factory):
+    """Both programs, with the account of an installed release."""
+    run("install", "toyou", CHART, "-n", NAMESPACE, "--create-namespace")
+    cluster.kubectl("wait", "--for=condition=Established", "crd/" + CRD, "--timeout=60s")
+    cluster.api("PATCH", "/api/v1/namespaces/%s/services/toyou/status" % NAMESPACE,
+                {"status": {"loadBalancer": {"ingress": [{"ip": ADDRESS}]}}}, "application/merge-patch+json")
+    it = Pair(tmp_path_factory.mktemp("pair"), cluster.ctl("kubeconfig", NAMESPACE, "toyou"))
+    backend = Backend(serve_json("web"), addresses=(("198.18.1.1", 0),))
+    services = manifests.service("web", [(backend.address, backend.port)], NAMESPACE)
+    cluster.kubectl("apply", "-f", "-", objects=[
+        *services, manifests.ingress("web", "web.example.com", "web", NAMESPACE),
+        manifests.ingress("lost", "lost.example.com", "nothing", NAMESPACE),
+        manifests.websocket_route("chat", "chat.example.com", "web", NAMESPACE, origins={"allow": ["self"], "missing": "Deny"})])
+    it.start_controller(*controller_flags(render(namespace=NAMESPACE)))
+    it.start_dataplane()
+    yield it
+    it.stop()
+    backend.close()
+    run("uninstall", "toyou", "-n", NAMESPACE)
+
+
+def granted(objects, kind):
+    return {(group, resource, verb) for o in objects if o["kind"] == kind for rule in o["rules"]
+            for group in rule["apiGroups"] for resource in rule["resources"] for verb in rule["verbs"]}
+
+
+def used(account):
+    """(allowed, refused) sets of (group, resource, verb) that the audit log has of an account."""
+    sets = ({}, {})
+    with open(os.environ["CLUSTER_AUDIT"], encoding="utf-8") as file:
+        for line in file:
+            event = json.loads(line)
+            if event["user"]["username"] != account or "objectRef" not in event:
+                continue
+            ref = event["objectRef"]
+            resource = "/".join(filter(None, (ref["resource"], ref.get("subresource"))))
+            decision = event["annotations"].get("authorization.k8s.io/decision")
+            sets[decision != "allow"][(ref.get("apiGroup", ""), resource, event["verb"])] = True
+    return set(sets[0]), set(sets[1])
+
+
+def test_the_rights_are_those_that_are_used(cluster, pair):
+    def address():
+        _, found = cluster.api("GET", "/apis/networking.k8s.io/v1/namespaces/%s/ingresses/web" % NAMESPACE)
+        return [entry.get("ip") for entry in found["status"]["loadBalancer"].get("ingress", [])]
+
+    def programmed():
+        _, found = cluster.api("GET", "/apis/toyou.dev/v1alpha1/namespaces/%s/websocketroutes/chat" % NAMESPACE)
+        return [c["status"] for c in found.get("status", {}).get("conditions", []) if c["type"] == "Programmed"]
+
+    def events():
+        return cluster.api("GET", "/apis/events.k8s.io/v1/namespaces/%s/events" % NAMESPACE)[1]["items"]
+
+    eventually(lambda: address() == [ADDRESS], LONG)
+    eventually(lambda: programmed() == ["True"], LONG)
+    eventually(events, LONG)
+    objects = render(namespace=NAMESPACE)
+    everything = granted(objects, "ClusterRole") | granted(objects, "Role")
+    account = "system:serviceaccount:%s:toyou" % NAMESPACE
+    eventually(lambda: everything <= used(account)[0], LONG)
+    allowed, refused = used(account)
+    assert allowed == everything
+    assert not refused
+    assert not [verb for _, _, verb in everything if verb in ("*", "delete", "deletecollection")]
+
+
+# Labels that Prometheus adds, or that a rule's own functions make.
+OF_THE_TARGET = {"job", "pod", "instance", "container", "le"}
+
+
+def expressions():
+    for group in rules()["groups"]:
+        for rule in group["rules"]:
+            yield rule["alert"], rule["expr"]
+    with open(os.path.join(CHART, "files", "dashboard.json"), encoding="utf-8") as file:
+        board = json.load(file)
+    for panel in board["panels"]:
+        for target in panel.get("targets", []):
+            yield panel["title"], target["expr"]
+    for variable in board["templating"]["list"]:
+        if variable["type"] == "query":
+            yield variable["name"], variable["query"]
+
+
+def scrape(*texts):
+    """metric -> the names of labels that its series have."""
+    found = {}
+    for text in texts:
+        for line in text.splitlines():
+            match = re.match(r"([a-z_]+)(?:\{(.*)\})? ", line)
+            if match and not line.startswith("#"):
+                found.setdefault(match.group(1), set()).update(re.findall(r'([a-z_]+)="', match.group(2) or ""))
+    return found
+
+
+def some_of_everything(pair):
+    """Traffic of each kind that a metric counts."""
+    http = pair.dataplane.http
+    eventually(lambda: fetch(http, "/", host="web.example.com").status == 200, LONG)
+    socket = WebSocket(http, "/", host="web.example.com")
+    socket.echo("hello")
+    socket.send_close()
+    assert fetch(http, "/", host="nobody.example.com").status == 404
+    with pytest.raises(Refused):  # no Origin
+        WebSocket(http, "/", host="chat.example.com")
+
+
+def test_metrics_of_alerts_and_dashboard_exist(pair):
+    some_of_everything(pair)
+
+    def missing():
+        there = scrape(pair.dataplane.get("/metrics").text, pair.controller.get("/metrics").text)
+        words = []
+        for place, expression in expressions():
+            for metric, matchers in re.findall(r"\b((?:toyou|process)_[a-z_]+)\b(?:\{([^}]*)\})?", expression):
+                if metric not in there:
+                    words.append("%s: no metric %s" % (place, metric))
+                    continue
+                asked = set(re.findall(r'([a-z_]+)\s*[=!]', matchers)) - OF_THE_TARGET
+                words += ["%s: %s has no label %s" % (place, metric, label) for label in sorted(asked - there[metric])]
+            grouped = {label for labels in re.findall(r"\bby \(([^)]*)\)", expression) for label in re.findall(r"\w+", labels)}
+            known = set().union(*there.values()) | OF_THE_TARGET
+            words += ["%s: nothing has a label %s" % (place, label) for label in sorted(grouped - known)]
+        return words
+
+    eventually(lambda: not missing(), 20)
+    assert not missing()
+
+
+@pytest.fixture
+def prometheus(pair, tmp_path):
+    """Debian's Prometheus with the chart's rules; it scrapes the pair as docs/monitoring.md says. Its API as a function."""
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rules()))
+    targets = [{"targets": ["127.0.0.1:%d" % process.admin], "labels": {"pod": "pod-1", "container": name}}
+               for name, process in (("dataplane", pair.dataplane), ("controller", pair.controller))]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"}, "rule_files": ["rules.yaml"],
+        "scrape_configs": [{"job_name": "toyou", "honor_labels": True, "static_configs": targets}]}))
+    port = 9090  # the network is this test's own
+    process = Process(["prometheus", "--config.file=%s" % (tmp_path / "config.yaml"), "--storage.tsdb.path=%s" % (tmp_path / "data"),
+                       "--web.listen-address=127.0.0.1:%d" % port])
+    process.await_log("Server is ready", LONG)
+    yield lambda path, **query: fetch(port, path + "?" + urllib.parse.urlencode(query), host="127.0.0.1").json["data"]
+    process.send_signal(signal.SIGTERM)
+    process.wait()
+
+
+def test_prometheus_has_data_for_the_whole_dashboard(pair, prometheus):
+    def empty():
+        some_of_everything(pair)
+        words = []
+        for place, expression in expressions():
+            if place in names_of_alerts or expression.startswith("label_values"):
+                continue
+            query = re.sub(r"\$(namespace|route)", ".*", expression.replace("$job", "toyou").replace("$__rate_interval", "10s"))
+            if not prometheus("/api/v1/query", query=query)["result"]:
+                words.append("%s: %s" % (place, query))
+        return words
+
+    names_of_alerts = {rule["alert"] for group in rules()["groups"] for rule in group["rules"]}
+    eventually(lambda: not empty(), LONG, every=2)
+    evaluated = [rule for group in prometheus("/api/v1/rules")["groups"] for rule in group["rules"]]
+    assert {rule["name"] for rule in evaluated} == names_of_alerts
+    eventually(lambda: all(rule["health"] == "ok" for group in prometheus("/api/v1/rules")["groups"] for rule in group["rules"]), LONG)

@@ -1,0 +1,229 @@
+"""What the chart renders to, and what it refuses. Needs helm, no cluster."""
+import json
+import os
+import re
+import shlex
+import subprocess
+
+import pytest
+import yaml
+
+from chart_rig import CHART, SETS, TOP, container, helm, of_set, one, render, template, workload
+
+
+def test_lint():
+    done = helm("lint", "--strict", CHART)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_value_set_renders(name):
+    objects = render(*of_set(name))
+    assert workload(objects)
+    names = [(o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"]) for o in objects]
+    assert len(names) == len(set(names))
+    done = helm("lint", "--strict", CHART, *of_set(name))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_files_that_follow_from_others_are_in_step():
+    """CRD, table of values and deploy/, which is also the golden render of the default values."""
+    done = subprocess.run([os.path.join(TOP, "scripts", "render-deploy"), "--check"], capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_deploy_is_one_piece():
+    done = subprocess.run(["kubectl", "kustomize", os.path.join(TOP, "deploy")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    objects = list(yaml.safe_load_all(done.stdout))
+    assert {o["metadata"]["namespace"] for o in objects if "namespace" in o["metadata"]} == {"toyou"}
+    assert one(objects, "Namespace")["metadata"]["name"] == "toyou"
+    assert not [o for o in objects if "helm.sh/hook" in o["metadata"].get("annotations", {})]
+
+
+REFUSED = [
+    ("drain.delay=60,terminationGracePeriodSeconds=50", "an ending pod needs 100: drain.delay 60 + drain.period 30"),
+    ("servce.type=ClusterIP", "additional properties 'servce' not allowed"),
+    ("service.typ=ClusterIP", "additional properties 'typ' not allowed"),
+    ("service.type=External", "/service/type"),
+    ("kind=StatefulSet", "/kind"),
+    ("replicas=two", "/replicas"),
+    ("replicas=-1", "/replicas"),
+    ("dataplane.trustedProxies={example.com}", "/dataplane/trustedProxies"),
+    ("dataplane.headTimeout=10", "/dataplane/headTimeout"),
+    ("dataplane.resources.limits.memory=512MB", "/dataplane/resources/limits/memory"),
+    ("log.level=verbose", "/log/level"),
+    ("image.digest=sha256:abc", "/image/digest"),
+    ("drain.period=30s", "/drain/period"),
+    ("ingressClass.name=Toyou", "/ingressClass/name"),
+    ("controller.defaultBackendService=fallback", "/controller/defaultBackendService"),
+    ("controller.extraArgs={log-level=debug}", "/controller/extraArgs"),
+    ("metrics.prometheusRule.maxErrorRatio=5", "/metrics/prometheusRule/maxErrorRatio"),
+    ("kind=DaemonSet,autoscaling.enabled=true", "needs kind Deployment"),
+    ("autoscaling.enabled=true,autoscaling.minReplicas=11", "is above autoscaling.maxReplicas"),
+    ("autoscaling.enabled=true,autoscaling.targetCPUUtilizationPercentage=0", "needs targetCPUUtilizationPercentage or"),
+    ("metrics.serviceMonitor.enabled=true,metrics.podMonitor.enabled=true", "would count everything twice"),
+    ("metrics.serviceMonitor.enabled=true,metrics.enabled=false", "needs the Service of metrics.enabled"),
+    ("podDisruptionBudget.minAvailable=1", "exclude each other"),
+    ("serviceAccount.create=false", "serviceAccount.name is needed"),
+    ("ports.http=9901", "two of the ports are the same"),
+    ("service.http.enabled=false,service.https.enabled=false", "are both disabled"),
+]
+
+
+@pytest.mark.parametrize("given,words", REFUSED, ids=[given.split(",")[0] for given, _ in REFUSED])
+def test_wrong_values_are_refused_in_words(given, words):
+    done = template("--set", given)
+    assert done.returncode != 0
+    assert words in done.stderr.replace("'/", "/"), done.stderr
+
+
+@pytest.mark.parametrize("delay,period,seconds", [(15, 30, 55), (0, 0, 10), (30, 600, 640)])
+def test_grace_is_as_long_as_the_drain(delay, period, seconds):
+    objects = render("--set", "drain.delay=%d,drain.period=%d" % (delay, period))
+    assert workload(objects)["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == seconds
+    arguments = container(objects, "dataplane")["args"]
+    assert "--drain-delay=%ds" % delay in arguments and "--drain-period=%ds" % period in arguments
+
+
+def test_only_the_controller_gets_a_token():
+    objects = render()
+    assert workload(objects)["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
+    mounts = {name: {m["name"] for m in container(objects, name)["volumeMounts"]} for name in ("controller", "dataplane")}
+    assert mounts == {"controller": {"snapshot", "token"}, "dataplane": {"snapshot"}}
+
+
+def test_two_installations_share_no_name():
+    """Side by side: in one namespace, and with one name in two namespaces."""
+    def names(objects):
+        return {(o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"]) for o in objects}
+
+    first = render("--set", "ingressClass.name=a", "--skip-tests")
+    for other in (render("--set", "ingressClass.name=b,crds.install=false", "--skip-tests", release="other"),
+                  render("--set", "ingressClass.name=b,crds.install=false", "--skip-tests", namespace="elsewhere")):
+        assert not names(first) & names(other)
+        classes = {one(objects, "IngressClass")["spec"]["controller"] for objects in (first, other)}
+        assert len(classes) == 2
+        for objects in (first, other):
+            controller = one(objects, "IngressClass")["spec"]["controller"]
+            assert "--controller-name=" + controller in container(objects, "controller")["args"]
+
+
+def test_the_default_class_keeps_its_controller_name():
+    assert one(render(), "IngressClass")["spec"]["controller"] == "toyou.dev/ingress-controller"
+
+
+def test_a_new_chart_version_restarts_no_pod():
+    """Nothing in the pod names the chart's version, so an upgrade without a new image rolls nothing."""
+    assert "helm.sh/chart" not in json.dumps(workload(render())["spec"]["template"])
+
+
+def values_paths(node, path=()):
+    if not isinstance(node, dict) or not node:
+        yield path
+        return
+    for key, value in node.items():
+        yield from values_paths(value, path + (key,))
+
+
+def test_schema_and_values_name_the_same():
+    with open(os.path.join(CHART, "values.yaml"), encoding="utf-8") as file:
+        values = yaml.safe_load(file)
+    with open(os.path.join(CHART, "values.schema.json"), encoding="utf-8") as file:
+        schema = json.load(file)
+
+    def schema_paths(node, path=()):
+        properties = node.get("properties")
+        if not properties:
+            yield path
+            return
+        for key, value in properties.items():
+            yield from schema_paths(value, path + (key,))
+
+    def reaches(path, paths):
+        return any(other[:len(path)] == path or path[:len(other)] == other for other in paths)
+
+    in_values, in_schema = set(values_paths(values)), set(schema_paths(schema)) - {("global",)}
+    assert not [".".join(p) for p in in_schema if not reaches(p, in_values)]
+    assert not [".".join(p) for p in in_values if not reaches(p, in_schema)]
+
+
+def test_every_value_is_used_and_described():
+    with open(os.path.join(CHART, "values.yaml"), encoding="utf-8") as file:
+        values = yaml.safe_load(file)
+    with open(os.path.join(CHART, "README.md"), encoding="utf-8") as file:
+        described = set(re.findall(r"^\| `([A-Za-z.]+)` \|", file.read(), re.MULTILINE))
+    templates = ""
+    for folder, _, files in os.walk(os.path.join(CHART, "templates")):
+        for name in files:
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                templates += file.read()
+    for path in values_paths(values):
+        text = ".".join(path)
+        above = [".".join(path[:n]) for n in range(1, len(path) + 1)]
+        assert any(part in described for part in above), text + " has no comment"
+        # What is below a documented map (resources, securityContext) is copied whole.
+        last = [part for part, name in zip(path, above) if name in described][-1]
+        assert re.search(r"\.%s\b" % last, templates), text + " is used nowhere"
+
+
+def documented_commands():
+    """The shell lines of the documents that a user of the chart reads, continued lines joined."""
+    for name in ("README.md", "docs/install.md", "docs/upgrade.md", "docs/monitoring.md", "docs/alerts.md", "charts/toyou/README.md"):
+        with open(os.path.join(TOP, name), encoding="utf-8") as file:
+            text = file.read().replace("\\\n", " ")
+        for command in re.findall(r"^ {4}((?:helm|kubectl) .*)$", text, re.MULTILINE):
+            yield name, re.sub(r"\s+", " ", command)
+
+
+HELM = sorted({(name, command) for name, command in documented_commands() if " charts/toyou" in command})
+
+
+@pytest.mark.parametrize("name,command", HELM, ids=[command[:60] for _, command in HELM])
+def test_helm_commands_of_the_documents(name, command):
+    """Each is rendered instead of installed."""
+    words = shlex.split(command)
+    words = [word for word in words[1:] if word not in ("install", "upgrade", "--install", "--create-namespace", "--reuse-values")]
+    words[words.index("charts/toyou")] = CHART
+    done = helm("template", *words)
+    assert done.returncode == 0, (name, done.stderr)
+
+
+def test_folders_in_the_documents_exist():
+    found = [(name, folder) for name, command in documented_commands() for folder in re.findall(r"apply -k (\S+)", command)]
+    assert found
+    for name, folder in found:
+        assert os.path.exists(os.path.join(TOP, folder, "kustomization.yaml")), (name, folder)
+
+
+def shared_libraries(program):
+    listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    return set(re.findall(r"=> (/\S+)", listed))
+
+
+def test_the_image_has_the_libraries_of_the_programs():
+    """scripts/packages, group "image": with what it depends on, it has every shared library, and nothing else."""
+    from support.toyou import program
+    with open(os.path.join(TOP, "scripts", "packages"), encoding="utf-8") as file:
+        named = {line.split()[1] for line in file if line.startswith("image ")}
+    libraries = set()
+    for name in ("toyou", "toyou-controller", "toyou-dataplane"):
+        libraries |= shared_libraries(program(name))
+    needed = set()
+    for library in libraries:
+        # Packages name files below /lib, where /lib is a link to /usr/lib today.
+        owners = subprocess.run(["dpkg", "-S", library, os.path.realpath(library), "/usr" + library], capture_output=True,
+                                text=True, check=False).stdout
+        needed.add(owners.split(":")[0])
+    closure, todo = set(), list(named)
+    while todo:
+        package = todo.pop()
+        if package in closure:
+            continue
+        closure.add(package)
+        depends = subprocess.run(["dpkg-query", "-W", "-f", "${Depends}", package], capture_output=True, text=True,
+                                 check=False).stdout
+        todo += re.findall(r"(?:^|, )([a-z0-9.+-]+)", depends)
+    assert needed <= closure
+    assert named <= needed
