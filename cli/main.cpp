@@ -2,9 +2,11 @@
 
 #include "cli/local.hpp"
 #include "common/flags.hpp"
+#include "common/standard_files.hpp"
 
 int main(int argc, char** argv) {
   using namespace toyou;
+  open_standard_files();
   flags::Parser program("toyou",
                         "Toyou: a Kubernetes ingress controller for WebSocket, SSE and HTTP.");
   program.footer(

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -16,6 +17,8 @@ namespace {
 
 constexpr std::array<std::string_view, 6> kLevelWords = {"trace",   "debug", "info",
                                                          "warning", "error", "off"};
+
+constexpr std::chrono::seconds kLastWords{2};  // for what is queued, where the reader is slow
 
 // One per process, never destroyed: threads may write a last line while the process ends.
 class Logger {
@@ -33,7 +36,12 @@ class Logger {
     queue_.start();
   }
 
-  void stop() { queue_.stop(); }
+  void stop() {
+    using Clock = std::chrono::steady_clock;
+    sink_->hurry_from(Clock::now() + kLastWords);
+    queue_.stop();
+    sink_->hurry_from(Clock::time_point::max());
+  }
   [[nodiscard]] std::uint64_t lost() const { return queue_.lost() + sink_->lost(); }
 
   void event(Level level, std::string_view message, Fields fields) {

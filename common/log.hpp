@@ -26,7 +26,7 @@ struct Options {
 // Opens the logger of this process (standard error). Call once at start; before it, lines go to
 // standard error as text at level info.
 void start(const Options& options);
-void stop();  // writes out what is queued, unless nobody reads
+void stop();  // writes out what is queued, as far as it is read within seconds
 
 void set_level(Level level);
 [[nodiscard]] Level level();

@@ -7,6 +7,7 @@
 #include "common/admin_server.hpp"
 #include "common/log.hpp"
 #include "common/snapshot_store.hpp"
+#include "common/standard_files.hpp"
 #include "controller/admin.hpp"
 #include "controller/assembly.hpp"
 #include "controller/loop/control_loop.hpp"
@@ -69,6 +70,7 @@ int run(const ControllerOptions& options) {
 }  // namespace toyou
 
 int main(int argc, char** argv) {
+  toyou::open_standard_files();
   toyou::ControllerOptions options;
   if (const auto status = toyou::parse_controller_options(argc, argv, options)) return *status;
   return toyou::run(options);

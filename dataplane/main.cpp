@@ -11,6 +11,7 @@
 #include "common/clock.hpp"
 #include "common/log.hpp"
 #include "common/process_usage.hpp"
+#include "common/standard_files.hpp"
 #include "dataplane/admin/api.hpp"
 #include "dataplane/config/loader.hpp"
 #include "dataplane/metrics/collector.hpp"
@@ -133,6 +134,7 @@ int run(int argc, char** argv) {
 }  // namespace toyou
 
 int main(int argc, char** argv) {
+  toyou::open_standard_files();
   try {
     return toyou::run(argc, argv);
   } catch (const std::exception& error) {

@@ -7,8 +7,9 @@ import subprocess
 
 import pytest
 
-from support.toyou import SLOW, TOP, program
+from support.toyou import SLOW, TOP, open_descriptors, process_name, program
 from support.manifests import Folder
+from support.wait import eventually
 from support.wire import Connection
 
 PROGRAMS = ["toyou", "toyou-controller", "toyou-dataplane"]
@@ -98,6 +99,27 @@ def test_it_serves_on_and_ends_although_nobody_reads_its_log(tmp_path):
     finally:
         toyou.kill()
         os.close(read)
+
+
+@pytest.mark.parametrize("words", [
+    ("toyou", "local", "{tmp}/manifests", "--http-port", "0", "--https-port", "0", "--admin-port", "0"),
+    ("toyou-controller", "--directory", "{tmp}/manifests", "--snapshot-dir", "{tmp}/state", "--admin-address", "127.0.0.1:0"),
+    ("toyou-dataplane", "--snapshot-dir", "{tmp}/state", "--http-port", "0", "--https-port", "0", "--admin-address",
+     "127.0.0.1:0"),
+], ids=lambda words: words[0])
+def test_no_socket_is_taken_for_standard_error(words, tmp_path):
+    """Started without standard files, a program would write its log into what it opens first."""
+    Folder(tmp_path / "manifests")
+    arguments = [word.replace("{tmp}", str(tmp_path)) for word in words[1:]]
+    shell = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", program(words[0]), *arguments]
+    with subprocess.Popen(shell) as process:
+        try:
+            eventually(lambda: process_name(process.pid) == words[0] and open_descriptors(process.pid) > 4)
+            assert [os.readlink("/proc/%d/fd/%d" % (process.pid, fd)) for fd in range(3)] == ["/dev/null"] * 3
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30 * SLOW) == 0
+        finally:
+            process.kill()
 
 
 def test_https_refuses_every_name(launch):

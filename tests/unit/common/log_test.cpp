@@ -127,6 +127,13 @@ class StderrPipe {
   }
   ~StderrPipe() { dup2(saved_.get(), STDERR_FILENO); }
 
+  void read_page() {
+    char buffer[4096];
+    pollfd fd{.fd = read_.get(), .events = POLLIN, .revents = 0};
+    if (poll(&fd, 1, 0) <= 0) return;
+    [[maybe_unused]] const ssize_t n = read(read_.get(), buffer, sizeof buffer);
+  }
+
   std::string read_available() {
     std::string out;
     char buffer[65536];
@@ -209,6 +216,26 @@ TEST(Log, EndsAlthoughNobodyReads) {
   const std::string after = pipe.read_available();
   EXPECT_NE(after.find("msg=\"read again\""), std::string::npos);
   EXPECT_EQ(after.find("never read"), std::string::npos);
+}
+
+TEST(Log, NeitherEventsNorTheEndWaitForWhatASlowReaderHasNotRead) {
+  StderrPipe pipe;
+  start({.level = Level::Info, .format = Format::Text, .component = "test"});
+  std::atomic<bool> stopped{false};
+  std::thread reader([&] {
+    while (!stopped) {
+      pipe.read_page();
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+  });
+  const std::string long_value(200, 'x');
+  for (int i = 0; i < 10'000; ++i) access("line", {{"v", long_value}});  // half a minute to read
+  const auto began = std::chrono::steady_clock::now();
+  warning("an event");
+  stop();
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(12));
+  stopped = true;
+  reader.join();
 }
 
 }  // namespace
