@@ -16,7 +16,7 @@ namespace toyou::cli {
 namespace {
 
 constexpr int kFailed = 1;
-constexpr unsigned kMaxWorkers = 1024;
+constexpr unsigned kMaxWorkers = 256;  // what the dataplane takes
 
 // The other programs are installed beside this one.
 std::string beside_us(const std::string& name) {

@@ -111,6 +111,7 @@ Response build(AdminResponse&& from, unsigned version, bool head, bool keep_aliv
   response.set(http::field::content_type, from.content_type);
   response.set(http::field::cache_control, "no-store");
   response.set("X-Content-Type-Options", "nosniff");
+  if (!from.allow.empty()) response.set(http::field::allow, from.allow);
   response.keep_alive(keep_alive);
   response.content_length(from.body.size());
   if (!head) response.body() = std::move(from.body);

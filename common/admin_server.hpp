@@ -23,6 +23,7 @@ struct AdminResponse {
   int status = 200;
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
+  std::string allow{};  // of a 405: the methods of this path
 };
 
 class AdminServer {

@@ -1,6 +1,5 @@
 #include "common/log.hpp"
 
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include <array>
@@ -10,6 +9,7 @@
 
 #include "common/line_queue.hpp"
 #include "common/log_format.hpp"
+#include "common/log_sink.hpp"
 
 namespace toyou::log {
 namespace {
@@ -21,7 +21,7 @@ constexpr std::array<std::string_view, 6> kLevelWords = {"trace",   "debug", "in
 class Logger {
  public:
   // Lines come finished and filtered; spdlog only carries them.
-  Logger() : out_("toyou", std::make_shared<spdlog::sinks::stderr_sink_mt>()) {
+  Logger() : sink_(std::make_shared<StderrSink>()), out_("toyou", sink_) {
     out_.set_pattern("%v");
     out_.set_level(spdlog::level::trace);
   }
@@ -34,7 +34,7 @@ class Logger {
   }
 
   void stop() { queue_.stop(); }
-  [[nodiscard]] std::uint64_t lost() const { return queue_.lost(); }
+  [[nodiscard]] std::uint64_t lost() const { return queue_.lost() + sink_->lost(); }
 
   void event(Level level, std::string_view message, Fields fields) {
     put(line(level, message, fields));
@@ -63,6 +63,7 @@ class Logger {
 
   Format format_ = Format::Text;
   std::string component_;
+  const std::shared_ptr<StderrSink> sink_;
   spdlog::logger out_;
   LineQueue queue_{[this](std::string_view lines) {
     put(lines.substr(0, lines.size() - 1));  // the pattern ends the last one

@@ -26,7 +26,7 @@ struct Options {
 // Opens the logger of this process (standard error). Call once at start; before it, lines go to
 // standard error as text at level info.
 void start(const Options& options);
-void stop();  // writes out what is queued
+void stop();  // writes out what is queued, unless nobody reads
 
 void set_level(Level level);
 [[nodiscard]] Level level();
@@ -54,7 +54,7 @@ struct Field {
 };
 using Fields = std::initializer_list<Field>;
 
-// What happened to the program itself: written at once.
+// What happened to the program itself: written at once, or lost where nobody reads (log_sink.hpp).
 void write(Level level, std::string_view message, Fields fields = {});
 inline void debug(std::string_view message, Fields fields = {}) {
   write(Level::Debug, message, fields);
@@ -70,8 +70,8 @@ inline void error(std::string_view message, Fields fields = {}) {
 }
 
 // What clients did (access lines, WebSocket opened/closed): queued, never blocks an event loop;
-// when the queue is full the oldest lines are lost and counted.
+// while the queue is full further lines are lost and counted.
 void access(std::string_view message, Fields fields);
-[[nodiscard]] std::uint64_t access_lines_lost();
+[[nodiscard]] std::uint64_t access_lines_lost();  // and others that nobody read
 
 }  // namespace toyou::log

@@ -30,6 +30,10 @@ Result<void> make_directory(const std::string& path) {
   return fail(ErrorKind::Io, std::string("mkdir: ") + std::strerror(errno), path);
 }
 
+bool exists(const std::string& path) {
+  return ::access(path.c_str(), F_OK) == 0;
+}
+
 std::string describe(const std::vector<Problem>& problems) {
   const Problem& first = problems.front();
   std::string text = first.key + first.pointer + ": " + first.message;
@@ -255,10 +259,19 @@ std::size_t Writer::keys_after(const Change& change) const {
 }
 
 Result<Published> Writer::publish(const Snapshot& snapshot) {
-  return publish(difference(snapshot));
+  in_step_ = false;
+  return publish(snapshot, {});
 }
 
 Result<Published> Writer::publish(const Snapshot& snapshot, const std::set<std::string>& touched) {
+  const bool there = exists(directory_ + "/objects") && exists(directory_ + "/index") &&
+                     (manifest_.empty() || exists(directory_ + "/" + kManifestFile));
+  if (!there) {  // somebody has emptied the directory: as at a start, nothing is taken for written
+    auto again = open(directory_, hook_);
+    if (!again) return tl::unexpected(again.error());
+    again->generation_ = std::max(again->generation_, generation_);
+    *this = std::move(*again);
+  }
   return publish(in_step_ ? difference(snapshot, touched) : difference(snapshot));
 }
 

@@ -92,19 +92,23 @@ bool is_dots(std::string_view element) {
   return element == "." || element == "..";
 }
 
-// P3: "..%2Fadmin" is an ordinary element to us (P4), but not to a backend that decodes it.
+// Java's containers take ";parameters" off an element before they resolve dot segments.
+bool reads_as_dots(std::string_view piece) {
+  return is_dots(piece.substr(0, piece.find(';')));
+}
+
+// P3: "..%2Fadmin" and "..;" are ordinary elements to us (P4), but not to a backend that decodes
+// the one or cuts the other.
 bool hides_dot_segment(std::string_view element) {
   std::size_t begin = 0;
-  bool split = false;
   for (std::size_t at = element.find('%'); at != std::string_view::npos;
        at = element.find('%', at + 3)) {
     const std::string_view escape = element.substr(at, 3);
     if (escape != "%2F" && escape != "%5C") continue;
-    if (is_dots(element.substr(begin, at - begin))) return true;
-    split = true;
+    if (reads_as_dots(element.substr(begin, at - begin))) return true;
     begin = at + 3;
   }
-  return split && is_dots(element.substr(begin));
+  return reads_as_dots(element.substr(begin));
 }
 
 // P2b and P2c in one pass over the elements.

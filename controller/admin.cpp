@@ -27,7 +27,11 @@ AdminResponse readiness(const loop::State& state) {
 
 AdminServer::Handler controller_admin(const loop::ControlLoop& loop, const loop::Metrics& metrics) {
   return [&loop, &metrics](const AdminRequest& request) {
-    if (request.method != "GET" && request.method != "HEAD") return answer(405, "only GET");
+    if (request.method != "GET" && request.method != "HEAD") {
+      AdminResponse refusal = answer(405, "only GET");
+      refusal.allow = "GET, HEAD";
+      return refusal;
+    }
     if (request.path == "/healthz") return answer(200, "ok");
     if (request.path == "/readyz") return readiness(loop.state());
     if (request.path == "/metrics") {

@@ -1,7 +1,10 @@
 // toyou-dataplane: proxies by the routes of a snapshot directory. Parts are wired here by hand, in
 // the order in which they depend on each other, and end in the reverse one.
+#include <chrono>
 #include <cstdio>
 #include <exception>
+#include <functional>
+#include <future>
 #include <memory>
 
 #include "common/admin_server.hpp"
@@ -56,6 +59,19 @@ void announce(const WorkerSet& workers, std::uint16_t admin_port) {
                       {"workers", workers.size()}});
 }
 
+// Returns when every worker routes by `tables`, because what loaded.json confirms must be in force
+// then. One that hangs must not silence the loader for good.
+void put_in_force(WorkerSet& workers, config::TablesPtr tables, std::function<void()> on_applied) {
+  constexpr std::chrono::seconds kPatience{1};
+  const auto applied = std::make_shared<std::promise<void>>();
+  std::future<void> done = applied->get_future();
+  workers.set_tables(std::move(tables), [applied, on_applied = std::move(on_applied)] {
+    on_applied();
+    applied->set_value();
+  });
+  done.wait_for(kPatience);
+}
+
 Result<void> serve(const DataplaneOptions& options, Signals& signals) {
   const SystemClock clock;
   ProcessState state;
@@ -65,7 +81,7 @@ Result<void> serve(const DataplaneOptions& options, Signals& signals) {
 
   std::uint16_t admin_port = 0;
   config::Loader loader(options.snapshot_dir, clock, [&](config::TablesPtr tables) {
-    workers.set_tables(std::move(tables), [&] {
+    put_in_force(workers, std::move(tables), [&] {
       if (!state.tables_in_force.exchange(true)) announce(workers, admin_port);
     });
   });

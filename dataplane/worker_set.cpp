@@ -85,7 +85,7 @@ void WorkerSet::start() {
   for (const auto& worker : workers_) worker->start();
 }
 
-void WorkerSet::set_tables(config::TablesPtr tables, std::function<void()> applied) {
+void WorkerSet::set_tables(const config::TablesPtr& tables, std::function<void()> applied) {
   {
     const std::lock_guard lock(mutex_);
     tables_ = tables;

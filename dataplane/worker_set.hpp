@@ -35,7 +35,7 @@ class WorkerSet {
   void start();
 
   // `applied` is called once, on a worker's thread, when all workers route by `tables`.
-  void set_tables(config::TablesPtr tables, std::function<void()> applied);
+  void set_tables(const config::TablesPtr& tables, std::function<void()> applied);
   [[nodiscard]] config::TablesPtr tables() const;  // the newest that were set
 
   void stop_accepting();

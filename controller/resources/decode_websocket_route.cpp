@@ -60,7 +60,12 @@ std::vector<RoutePath> read_paths(const Field& field) {
     }
     RoutePath path;
     path.path = element.member("path").text().value_or("/");
-    path.path_type = element.member("pathType").text().value_or("Prefix");
+    const Field type = element.member("pathType");
+    path.path_type = type.text().value_or("Prefix");
+    if (path.path_type != "Exact" && path.path_type != "Prefix") {
+      type.problem("must be Exact or Prefix");
+      path.path_type = "Prefix";  // refused, for whatever it may have meant (W8)
+    }
     paths.push_back(std::move(path));
   }
   if (paths.empty()) paths.emplace_back();

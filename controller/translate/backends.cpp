@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "common/limits.hpp"
 #include "controller/translate/app_protocol.hpp"
 #include "controller/translate/endpoints.hpp"
 
@@ -63,9 +64,14 @@ std::optional<Finding> judge(const std::string& service, const resources::Servic
       if (auto finding = judge_protocol(service, spoken)) return finding;
     }
   }
-  if (!endpoints.usable.empty()) return std::nullopt;
-  return Finding{
-      ConditionType::Degraded, true, "NoEndpoints", service + " has no endpoint that is ready", {}};
+  const auto degraded = [&service](std::string reason, const std::string& what) {
+    return Finding{ConditionType::Degraded, true, std::move(reason), service + what, {}};
+  };
+  if (endpoints.usable.empty()) return degraded("NoEndpoints", " has no endpoint that is ready");
+  if (endpoints.left_out == 0) return std::nullopt;
+  return degraded("TooManyEndpoints",
+                  " has more than " + std::to_string(limits::kEndpointsPerUpstream) +
+                      " endpoints: " + std::to_string(endpoints.left_out) + " get no requests");
 }
 
 }  // namespace

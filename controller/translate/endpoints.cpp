@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <optional>
@@ -62,6 +63,15 @@ void add_slice(const resources::EndpointSlice& slice, const resources::SlicePort
   }
 }
 
+// Those that terminate give way first: where one is ready they get no request anyway (B5).
+void make_room(States& states) {
+  if (states.size() <= limits::kEndpointsPerUpstream) return;
+  const auto terminates = [](const auto& entry) {
+    return entry.second == EndpointState::Terminating;
+  };
+  if (!std::all_of(states.begin(), states.end(), terminates)) std::erase_if(states, terminates);
+}
+
 }  // namespace
 
 Endpoints collect_endpoints(const resources::Service& service, const resources::ServicePort& port,
@@ -84,8 +94,12 @@ Endpoints collect_endpoints(const resources::Service& service, const resources::
   }
   Endpoints endpoints;
   endpoints.app_protocols.assign(app_protocols.begin(), app_protocols.end());
+  make_room(states);
   for (const auto& [at, state] : states) {
-    if (endpoints.usable.size() == limits::kEndpointsPerUpstream) break;
+    if (endpoints.usable.size() == limits::kEndpointsPerUpstream) {
+      endpoints.left_out = states.size() - endpoints.usable.size();
+      break;
+    }
     endpoints.usable.push_back({at.first, at.second, state});
   }
   return endpoints;

@@ -11,6 +11,7 @@ namespace toyou::translate {
 
 struct Endpoints {
   std::vector<snapshot::Endpoint> usable;  // sorted, unique, one address family
+  std::size_t left_out = 0;                // usable, too, but above kEndpointsPerUpstream
   std::vector<std::string> app_protocols;  // of the slices' ports that took part; sorted, unique
 };
 

@@ -78,7 +78,11 @@ AdminResponse Api::handle(const AdminRequest& request) const {
   const Endpoint* endpoint = find(request.path);
   if (endpoint == nullptr) return refuse(404, "no such path; / lists them");
   const bool allowed = request.method == "GET" || (request.method == "PUT" && endpoint->writable);
-  if (!allowed) return refuse(405, "method not allowed");
+  if (!allowed) {
+    AdminResponse answer = refuse(405, "method not allowed");
+    answer.allow = endpoint->writable ? "GET, HEAD, PUT" : "GET, HEAD";
+    return answer;
+  }
   return (this->*endpoint->call)(request);
 }
 

@@ -156,7 +156,11 @@ asio::awaitable<ClientConnection::Head> ClientConnection::read_head() {
 asio::awaitable<ClientConnection::Head> ClientConnection::refuse(Cause cause, HeadFault fault) {
   const std::string id = make_request_id(worker_.clock.wall());
   buffer_.clear();
-  append_error_response(buffer_, {.cause = cause, .status = fault.status, .detail = fault.detail},
+  append_error_response(buffer_,
+                        {.cause = cause,
+                         .status = fault.status,
+                         .detail = fault.detail,
+                         .extra_fields = fault.extra_fields},
                         {.request_id = id});
   Buffers buffers;
   buffers.add(buffer_);
@@ -183,7 +187,8 @@ asio::awaitable<void> ClientConnection::dispatch(Exchange& x) {
     config::Match match = x.tables->find(head_.host, head_.path, x.protocol);
     x.route = std::move(match.route);
     if (match.kind == config::Match::Kind::WrongProtocol) {
-      verdict = ErrorAnswer{.cause = Cause::Protocol, .extra_fields = "Upgrade: websocket\r\n"};
+      verdict = ErrorAnswer{.cause = Cause::Protocol,
+                            .extra_fields = "Upgrade: websocket\r\nConnection: Upgrade\r\n"};
     } else if (match.kind == config::Match::Kind::NoRoute || !x.route) {
       verdict = ErrorAnswer{.cause = Cause::NoRoute};
     } else {

@@ -70,6 +70,15 @@ void append_trailer_names(std::string& out, const Fields& fields) {
   }
 }
 
+// A 426 says which protocol would do (RFC 9110 section 15.5.22), as an option of this connection.
+void append_wanted_protocol(std::string& out, const Fields& fields) {
+  if (fields.find(FieldId::upgrade) == nullptr) return;
+  for (const Field& field : fields) {
+    if (field.id == FieldId::upgrade) append_field(out, field.name, field.value);
+  }
+  out += "Connection: Upgrade\r\n";
+}
+
 }  // namespace
 
 void append_request_head(std::string& out, const RequestHead& head, const Forwarded& forwarded,
@@ -110,6 +119,7 @@ void append_response_head(std::string& out, const ResponseHead& head, Framing fr
   }
   append_framing(out, framing);
   if (framing.kind == Framing::Kind::Chunked) append_trailer_names(out, head.fields);
+  if (head.status == 426) append_wanted_protocol(out, head.fields);
   switch (option) {
     case ConnectionOption::Silent:
       break;

@@ -11,6 +11,9 @@
 namespace toyou::http {
 namespace {
 
+// RFC 9110 section 15.5.6. Other methods pass, too: these are those that are well known.
+constexpr std::string_view kAllow = "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n";
+
 constexpr HeadFault bad(std::string_view detail) {
   return {400, detail};
 }
@@ -65,7 +68,7 @@ std::optional<HeadFault> split_target(RequestHead& head, std::string_view& path)
   head.absolute_form = false;
   if (rest.size() > limits::kTargetBytes) return HeadFault{414, "the target is too long"};
   if (rest.find('#') != std::string_view::npos) return bad("the target holds a fragment");
-  if (head.method == "CONNECT") return HeadFault{405, "CONNECT is not served"};
+  if (head.method == "CONNECT") return HeadFault{405, "CONNECT is not served", kAllow};
   if (rest.front() != '/') {
     const std::size_t scheme = starts_with_scheme(rest, "http://")    ? 7
                                : starts_with_scheme(rest, "https://") ? 8

@@ -31,7 +31,8 @@ struct RequestHead {
 
 struct HeadFault {
   std::uint16_t status;
-  std::string_view detail;  // for the client: a constant
+  std::string_view detail;          // for the client: a constant
+  std::string_view extra_fields{};  // of the answer, whole lines: a constant
 };
 
 // `bytes`: a whole head with its empty line, as HeadScanner found it.

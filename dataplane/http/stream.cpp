@@ -1,6 +1,19 @@
 #include "dataplane/http/stream.hpp"
 
+#include <poll.h>
+
 namespace toyou::http {
+namespace {
+
+constexpr std::chrono::seconds kWatchInterval{1};  // of a peer that has sent more than fits
+
+// Even behind bytes that nobody has read yet.
+bool has_hung_up(int fd) {
+  pollfd state{.fd = fd, .events = POLLRDHUP, .revents = 0};
+  return ::poll(&state, 1, 0) > 0;
+}
+
+}  // namespace
 
 void Buffers::consume(std::size_t bytes) {
   bytes_ -= bytes;
@@ -18,8 +31,9 @@ void Buffers::consume(std::size_t bytes) {
 // Outlives the stream as long as the handler of a read is queued.
 struct Stream::Background {
   Background(const asio::any_io_executor& executor, Stream* s)
-      : done(executor, SteadyTime::max()), stream(s) {}
-  asio::steady_timer done;  // cancelled when the read is over
+      : done(executor, SteadyTime::max()), check(executor), stream(s) {}
+  asio::steady_timer done;   // cancelled when the read is over
+  asio::steady_timer check;  // until the next look at a peer whose bytes have no room
   Stream* stream;
   bool pending = false;
 };
@@ -32,7 +46,9 @@ Stream::Stream(tcp::socket socket, std::size_t initial_bytes, std::size_t limit_
 }
 
 Stream::~Stream() {
-  if (background_) background_->stream = nullptr;
+  if (!background_) return;
+  background_->stream = nullptr;
+  background_->check.cancel();
 }
 
 asio::awaitable<error_code> Stream::fill(Guard& guard, Millis limit) {
@@ -88,7 +104,10 @@ void Stream::watch(Guard& guard) {
 
 void Stream::start_background() {
   const InputBuffer::Space space = input_.tail();
-  if (space.size == 0) return;
+  if (space.size == 0) {
+    check_later();
+    return;
+  }
   background_->pending = true;
   socket_.async_read_some(asio::buffer(space.data, space.size),
                           [background = background_](error_code ec, std::size_t bytes) {
@@ -108,6 +127,20 @@ void Stream::on_background(const error_code& ec, std::size_t bytes) {
     return;
   }
   if (watcher_ != nullptr) start_background();
+}
+
+// Views into input() may be in use, so no room can be made: an end is looked for instead.
+void Stream::check_later() {
+  background_->check.expires_after(kWatchInterval);
+  background_->check.async_wait([background = background_](error_code ec) {
+    Stream* const stream = background->stream;
+    if (ec || stream == nullptr || stream->watcher_ == nullptr) return;
+    if (has_hung_up(stream->socket_.native_handle())) {
+      stream->watcher_->interrupt(Interruption::ClientGone);
+    } else {
+      stream->check_later();
+    }
+  });
 }
 
 asio::awaitable<void> Stream::wait_background() {

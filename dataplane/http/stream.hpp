@@ -59,7 +59,8 @@ class Stream {
   // Writes all of `buffers`; `limit` is the time without any progress.
   asio::awaitable<error_code> write(Guard& guard, Millis limit, Buffers buffers);
 
-  // From now on `guard` is interrupted with ClientGone when the peer closes.
+  // From now on `guard` is interrupted with ClientGone when the peer closes: at once, or, where
+  // it has sent more than there is room for, within a second.
   void watch(Guard& guard);
   void unwatch() { watcher_ = nullptr; }
   // Ends a background read and waits for its end: every byte received is then in input().
@@ -76,6 +77,7 @@ class Stream {
   struct Background;
   void start_background();
   void on_background(const error_code& ec, std::size_t bytes);
+  void check_later();
   asio::awaitable<void> wait_background();
 
   tcp::socket socket_;

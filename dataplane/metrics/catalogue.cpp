@@ -52,7 +52,7 @@ constexpr std::array<MetricInfo, static_cast<std::size_t>(BuildInfo) + 1> kTable
     {SnapshotLoads, "toyou_snapshot_loads_total", Counter, "state", "Snapshots loaded and refused"},
     {SnapshotLoadSeconds, "toyou_snapshot_load_seconds", Gauge, "", "Time of the newest load"},
     {AccessLogLinesLost, "toyou_access_log_lines_lost_total", Counter, "",
-     "Access lines dropped because the log's reader was too slow"},
+     "Log lines dropped because the log's reader was too slow, or has stopped"},
     {ProcessCpu, "process_cpu_seconds_total", Counter, "", "User and system CPU time"},
     {ProcessResident, "process_resident_memory_bytes", Gauge, "", "Resident memory"},
     {ProcessOpenFds, "process_open_fds", Gauge, "", "Open file descriptors"},

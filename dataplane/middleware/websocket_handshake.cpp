@@ -11,11 +11,12 @@ Verdict websocket_handshake(http::Exchange& x) {
     case HandshakeFault::None:
       return std::nullopt;
     case HandshakeFault::Version:
-      return http::ErrorAnswer{
-          .cause = Cause::ClientProtocol,
-          .status = 426,
-          .detail = "version 13 of the WebSocket protocol is served",
-          .extra_fields = "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n"};
+      return http::ErrorAnswer{.cause = Cause::ClientProtocol,
+                               .status = 426,
+                               .detail = "version 13 of the WebSocket protocol is served",
+                               .extra_fields =
+                                   "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n"
+                                   "Connection: Upgrade\r\n"};
     case HandshakeFault::Key:
       return http::ErrorAnswer{.cause = Cause::ClientProtocol,
                                .detail = "Sec-WebSocket-Key is not 16 bytes in base64"};

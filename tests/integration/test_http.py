@@ -430,7 +430,23 @@ def test_options_star_and_connect_are_refused(site, gateway):
         assert connection.response().status == 400
     with Connection(gateway.http) as connection:
         connection.send(b"CONNECT a.test:443 HTTP/1.1\r\nHost: a.test:443\r\n\r\n")
-        assert connection.response().status == 405
+        answer = connection.response()
+        assert answer.status == 405
+        assert "GET" in answer.headers.get("Allow"), "RFC 9110 section 15.5.6"
+
+
+def test_a_426_keeps_the_protocol_that_it_asks_for(site):
+    place = site(raw(b"HTTP/1.1 426 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 0\r\n\r\n"))
+    answer = place.fetch()
+    assert answer.status == 426
+    assert answer.headers.all("Upgrade") == ["websocket"] and answer.headers.all("Connection") == ["Upgrade"]
+
+
+def test_a_426_of_our_own_names_the_protocol(site):
+    place = site(serve_json("b"), {"protocols": ["WebSocket"]})
+    answer = place.fetch()
+    assert answer.status == 426
+    assert answer.headers.all("Upgrade") == ["websocket"] and answer.headers.all("Connection") == ["Upgrade"]
 
 
 def test_two_connections_to_different_sites_do_not_mix(site):

@@ -1,11 +1,13 @@
 """The command lines: --help, --version, and what is refused."""
+import fcntl
 import os
 import re
+import signal
 import subprocess
 
 import pytest
 
-from support.toyou import TOP, program
+from support.toyou import SLOW, TOP, program
 from support.manifests import Folder
 from support.wire import Connection
 
@@ -29,7 +31,8 @@ REFUSED = [
     ("toyou",), ("toyou", "--nonsense"), ("toyou", "nonsense"), ("toyou", "local"), ("toyou", "local", "/nonexistent"),
     ("toyou", "local", "{tmp}", "--nonsense"), ("toyou", "local", "{tmp}", "--http-port", "70000"),
     ("toyou", "local", "{tmp}", "--http-port", "x"), ("toyou", "local", "{tmp}", "--http-port"),
-    ("toyou", "local", "{tmp}", "--workers", "-1"), ("toyou", "local", "{tmp}", "second"),
+    ("toyou", "local", "{tmp}", "--workers", "-1"), ("toyou", "local", "{tmp}", "--workers", "257"),
+    ("toyou-dataplane", "--snapshot-dir", "{tmp}", "--workers", "257"), ("toyou", "local", "{tmp}", "second"),
     ("toyou-dataplane",), ("toyou-dataplane", "--nonsense"), ("toyou-dataplane", "--snapshot-dir", "{tmp}", "--http-port", "80x"),
     ("toyou-dataplane", "--snapshot-dir", "{tmp}", "--log-level", "loud"),
     ("toyou-dataplane", "--snapshot-dir", "{tmp}", "--admin-address", "nowhere"),
@@ -75,6 +78,26 @@ def test_the_ready_line_comes_once(launch):
     toyou = launch()
     toyou.stop()
     assert [line for line in toyou.out if line.startswith("ready")] == toyou.out
+
+
+def test_it_serves_on_and_ends_although_nobody_reads_its_log(tmp_path):
+    read, write = os.pipe()
+    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+    toyou = subprocess.Popen(
+        [program("toyou"), "local", Folder(tmp_path / "manifests").path, "--http-port", "0", "--https-port", "0",
+         "--admin-port", "0", "--state-dir", str(tmp_path / "state")],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=write, text=True)
+    os.close(write)
+    try:
+        http = int(re.match(r"ready http=(\d+)", toyou.stdout.readline()).group(1))
+        with Connection(http) as connection:
+            for _ in range(100):
+                assert connection.ask("/" + "x" * 200).status == 404
+        toyou.send_signal(signal.SIGTERM)
+        assert toyou.wait(30 * SLOW) == 0
+    finally:
+        toyou.kill()
+        os.close(read)
 
 
 def test_https_refuses_every_name(launch):

@@ -5,7 +5,7 @@ import pytest
 
 from support.toyou import SLOW
 from support.wait import eventually
-from support.wire import read_chunks
+from support.wire import read_chunks, request_bytes
 
 pytestmark = pytest.mark.tsan
 ACCEPT = [("Accept", "text/event-stream")]
@@ -79,6 +79,17 @@ def test_a_client_that_leaves_a_silent_stream_frees_the_backend(site):
         assert place.backend.live == 1
         getattr(connection, leave)()
         eventually(lambda: place.backend.live == 0, seconds=2 * SLOW)
+
+
+@pytest.mark.parametrize("unread", [4096, 100_000])
+def test_a_client_that_leaves_behind_unread_bytes_frees_the_backend(site, unread):
+    place = site(silent_stream)
+    connection = place.connect()
+    connection.send(request_bytes(host=place.host, headers=ACCEPT) + b"x" * unread)
+    assert connection.head().status == 200
+    assert place.backend.live == 1
+    connection.close()
+    eventually(lambda: place.backend.live == 0, seconds=5 * SLOW)
 
 
 def test_idle_ends_a_silent_stream(site):

@@ -114,6 +114,13 @@ def test_the_whole_schema_is_accepted(cluster):
         assert route["spec"][name] == value or name == "backends", name
 
 
+@pytest.mark.parametrize("client", ["ClientAddress", {"header": "X-Client"}, {"claim": "sub"}])
+def test_a_client_is_a_word_or_a_mapping(cluster, client):
+    status, message, route = create(cluster, changed(limits={"client": client}))
+    assert status == 201, message
+    assert route["spec"]["limits"]["client"] == client
+
+
 def documented():
     """Routes and Ingresses of the documents and examples: (where, object)."""
     for name in ("docs/websocketroute.md", "docs/ingress.md", "README.md"):
@@ -169,6 +176,14 @@ REFUSED = {
     "a negative duration": (changed(timeouts={"idle": "-1s"}), "spec.timeouts.idle"),
     "a quantity": (changed(limits={"maxMessageBytes": "1MB"}), "maxMessageBytes"),
     "a negative size": (changed(limits={"maxMessageBytes": -1}), "maxMessageBytes"),
+    "a client that is a word": (changed(limits={"client": "Cookie"}), "limits.client"),
+    "a client that is a number": (changed(limits={"client": 5}), "limits.client"),
+    "a client that is yes": (changed(limits={"client": True}), "limits.client"),
+    "a client that is a list": (changed(limits={"client": ["ClientAddress"]}), "limits.client"),
+    "a client of nothing": (changed(limits={"client": {}}), "limits.client"),
+    "a client of two things": (changed(limits={"client": {"header": "A", "claim": "b"}}), "limits.client"),
+    "a client of a bad header": (changed(limits={"client": {"header": "A b"}}), "limits.client.header"),
+    "a client of a number": (changed(limits={"client": {"claim": 5}}), "limits.client.claim"),
     "more per client than in all": (changed(limits={"maxConnections": 5, "maxConnectionsPerClient": 6}),
                                     "must not be above maxConnections"),
     "a hash without its policy": (changed(loadBalancing={"hashOn": {"cookie": "a"}}), "hashOn must be set with"),

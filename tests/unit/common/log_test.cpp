@@ -179,7 +179,9 @@ TEST(Log, AccessLinesAreLostRatherThanWaitedFor) {
   start({.level = Level::Info, .format = Format::Text, .component = "test"});
   const std::uint64_t before = access_lines_lost();
   const std::string long_value(200, 'x');
-  for (int i = 0; i < 20'000; ++i) access("line", {{"v", long_value}});
+  for (int i = 0; i < 1'000'000 && access_lines_lost() == before; ++i) {
+    access("line", {{"v", long_value}});
+  }
   EXPECT_GT(access_lines_lost(), before);
   std::atomic<bool> stopped{false};
   std::thread reader([&] {
@@ -189,6 +191,24 @@ TEST(Log, AccessLinesAreLostRatherThanWaitedFor) {
   stopped = true;
   reader.join();
   EXPECT_GT(access_lines_lost(), before);
+}
+
+TEST(Log, EndsAlthoughNobodyReads) {
+  StderrPipe pipe;
+  start({.level = Level::Info, .format = Format::Text, .component = "test"});
+  const std::string long_value(200, 'x');
+  for (int i = 0; i < 2'000; ++i) access("line", {{"v", long_value}});
+  warning("an event", {{"v", long_value}});
+  stop();
+  warning("never read");
+  EXPECT_GT(access_lines_lost(), 0U);
+
+  const std::string before = pipe.read_available();
+  EXPECT_NE(before.find("msg=line"), std::string::npos);
+  warning("read again");
+  const std::string after = pipe.read_available();
+  EXPECT_NE(after.find("msg=\"read again\""), std::string::npos);
+  EXPECT_EQ(after.find("never read"), std::string::npos);
 }
 
 }  // namespace

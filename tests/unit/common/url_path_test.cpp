@@ -77,7 +77,13 @@ TEST(RequestPath, IsRefused) {  // P3
                                  "/a/.%2fadmin",
                                  "/a/x%2f..",
                                  "/a/x%2f..%5cy",
-                                 "/a/%2f.."};
+                                 "/a/%2f..",
+                                 "/a/..;/b",
+                                 "/a/..;x=1/b",
+                                 "/a/..;",
+                                 "/a/.;/b",
+                                 "/a/%2e%2E;/b",
+                                 "/a/x%2f..;/b"};
   for (const std::string& given : refused) {
     const Result<std::string> path = normalise_request_path(given);
     ASSERT_FALSE(path) << given << " -> " << *path;

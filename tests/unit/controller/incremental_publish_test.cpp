@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <random>
 #include <set>
@@ -102,10 +103,16 @@ struct Incremental {
 
 // Objects can be written, pages cannot.
 void break_both(const test::TempDir& a, const test::TempDir& b) {
-  for (const auto* at : {&a, &b}) std::filesystem::rename(*at / "index", *at / "away");
+  for (const auto* at : {&a, &b}) {
+    std::filesystem::rename(*at / "index", *at / "away");
+    std::ofstream(*at / "index") << "in the way";  // a folder that is missing would be made again
+  }
 }
 void mend_both(const test::TempDir& a, const test::TempDir& b) {
-  for (const auto* at : {&a, &b}) std::filesystem::rename(*at / "away", *at / "index");
+  for (const auto* at : {&a, &b}) {
+    std::filesystem::remove(*at / "index");
+    std::filesystem::rename(*at / "away", *at / "index");
+  }
 }
 
 class IncrementalPublish : public testing::TestWithParam<unsigned> {};

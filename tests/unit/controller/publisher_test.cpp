@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <set>
 #include <string>
 #include <utility>
@@ -176,6 +177,7 @@ TEST_F(PublisherTest, WhatCouldNotBeWrittenIsPendingAndSaysWhy) {
   answer(LoadState::Loaded);
   publisher->refresh();
   std::filesystem::rename(directory / "objects", directory / "away");
+  std::ofstream(directory / "objects") << "in the way";
   ASSERT_FALSE(publisher->publish(two_routes("/new"), {"route/Ingress/default/b/0"}));
   EXPECT_EQ(state_of("a"), Programming::Programmed);
   EXPECT_EQ(state_of("b"), Programming::Pending);
@@ -183,6 +185,7 @@ TEST_F(PublisherTest, WhatCouldNotBeWrittenIsPendingAndSaysWhy) {
             std::string::npos);
   EXPECT_TRUE(publisher->take_affected().sources.contains(source("b")));
 
+  std::filesystem::remove(directory / "objects");
   std::filesystem::rename(directory / "away", directory / "objects");
   ASSERT_TRUE(publisher->publish(two_routes("/new"), {})) << "the whole is compared";
   EXPECT_EQ(publisher->programmed(source("b")).message,
@@ -190,6 +193,24 @@ TEST_F(PublisherTest, WhatCouldNotBeWrittenIsPendingAndSaysWhy) {
   answer(LoadState::Loaded);
   publisher->refresh();
   EXPECT_EQ(state_of("b"), Programming::Programmed);
+}
+
+TEST_F(PublisherTest, WritesEverythingAnewWhereSomebodyEmptiedTheDirectory) {
+  for (const char* lost : {"", "/objects", "/index", "/manifest.json"}) {
+    open();
+    ASSERT_TRUE(publish(two_routes())) << lost;
+    const std::uint64_t before = publisher->generation();
+    std::filesystem::remove_all(directory.path() + lost);
+    const auto published = publisher->publish(two_routes("/new"), {"route/Ingress/default/b/0"});
+    ASSERT_TRUE(published) << lost << ": " << to_string(published.error());
+    EXPECT_GT(published->generation, before) << lost;
+    const auto read = snapshot::Reader(directory.path()).read();
+    ASSERT_TRUE(read && *read) << lost;
+    EXPECT_EQ((*read)->changed, two_routes("/new")) << lost;
+    answer(LoadState::Loaded);
+    publisher->refresh();
+    EXPECT_EQ(state_of("a"), Programming::Programmed) << lost;
+  }
 }
 
 TEST_F(PublisherTest, NamesThoseWhoseVerdictMayDiffer) {

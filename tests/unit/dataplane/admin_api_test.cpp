@@ -110,11 +110,12 @@ TEST_F(ApiTest, UnknownPathsAndMethodsAreRefused) {
   EXPECT_EQ(get("/nothing").status, 404);
   EXPECT_EQ(get("/api/v1/status/").status, 404);
   EXPECT_EQ(put("/metrics", "", "").status, 405);
+  EXPECT_EQ(put("/metrics", "", "").allow, "GET, HEAD");
   EXPECT_EQ(put("/api/v1/routes", "", "").status, 405);
-  EXPECT_EQ(
-      api->handle({.method = "POST", .path = "/api/v1/log-level", .query = {}, .body = "info"})
-          .status,
-      405);
+  const AdminResponse post =
+      api->handle({.method = "POST", .path = "/api/v1/log-level", .query = {}, .body = "info"});
+  EXPECT_EQ(post.status, 405);
+  EXPECT_EQ(post.allow, "GET, HEAD, PUT");
 }
 
 TEST_F(ApiTest, TheMetricsAddressServesProbesOnly) {
