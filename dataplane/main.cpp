@@ -62,11 +62,12 @@ void announce(const WorkerSet& workers, std::uint16_t admin_port) {
 
 // Returns when every worker routes by `tables`, because what loaded.json confirms must be in force
 // then. One that hangs must not silence the loader for good.
-void put_in_force(WorkerSet& workers, config::TablesPtr tables, std::function<void()> on_applied) {
+void put_in_force(WorkerSet& workers, const config::TablesPtr& tables,
+                  std::function<void()> on_applied) {
   constexpr std::chrono::seconds kPatience{1};
   const auto applied = std::make_shared<std::promise<void>>();
   std::future<void> done = applied->get_future();
-  workers.set_tables(std::move(tables), [applied, on_applied = std::move(on_applied)] {
+  workers.set_tables(tables, [applied, on_applied = std::move(on_applied)] {
     on_applied();
     applied->set_value();
   });
@@ -81,8 +82,8 @@ Result<void> serve(const DataplaneOptions& options, Signals& signals) {
   WorkerSet& workers = **opened;
 
   std::uint16_t admin_port = 0;
-  config::Loader loader(options.snapshot_dir, clock, [&](config::TablesPtr tables) {
-    put_in_force(workers, std::move(tables), [&] {
+  config::Loader loader(options.snapshot_dir, clock, [&](const config::TablesPtr& tables) {
+    put_in_force(workers, tables, [&] {
       if (!state.tables_in_force.exchange(true)) announce(workers, admin_port);
     });
   });
