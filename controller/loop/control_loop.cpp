@@ -50,7 +50,20 @@ State ControlLoop::state() const {
   return state_;
 }
 
+// A certificate whose Secret was broken before this process began is in the snapshot, and only
+// there (T6).
+void ControlLoop::recall_certificates() {
+  const auto read = snapshot::Reader(publisher_.directory()).read();
+  if (!read || !*read) return;
+  for (const auto& [key, object] : (*read)->changed) {
+    if (const auto* certificate = std::get_if<snapshot::Certificate>(&object)) {
+      intake_.recall(*certificate);
+    }
+  }
+}
+
 void ControlLoop::run() {
+  recall_certificates();
   auto watch = DirectoryWatch::open(publisher_.directory(), IN_MOVED_TO | IN_CLOSE_WRITE);
   if (watch) {
     watch_ = std::move(*watch);

@@ -45,6 +45,7 @@ bool Intake::apply(Event event) {
     unsettled_ = true;
     return false;
   }
+  if (!synced_) objects_.forget_recalled();
   synced_ = true;
   return true;
 }

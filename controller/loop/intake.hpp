@@ -19,6 +19,8 @@ class Intake {
  public:
   // True: something that translation reads has changed.
   bool apply(Event event);
+  // Before any event: see ObjectStore::recall().
+  void recall(const snapshot::Certificate& certificate) { objects_.recall(certificate); }
   // After a batch of events: brings problems() up to date. True: it is another list.
   bool settle();
 

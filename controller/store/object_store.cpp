@@ -119,6 +119,21 @@ bool ObjectStore::remove(const ObjectKey& key) {
          0;
 }
 
+void ObjectStore::recall(const snapshot::Certificate& certificate) {
+  resources::Secret secret;
+  secret.meta.ns = certificate.ns;
+  secret.meta.name = certificate.secret;
+  secret.type = resources::kTlsSecretType;
+  secret.data.emplace(resources::kTlsChain, Redacted(certificate.chain_pem));
+  secret.data.emplace(resources::kTlsKey, certificate.key_pem);
+  const ObjectKey key = key_of(kSecret, secret.meta);
+  tls_secrets_.recall(key, std::move(secret));
+}
+
+void ObjectStore::forget_recalled() {
+  tls_secrets_.forget_recalled([this](const ObjectKey& key) { return secrets_.contains(key); });
+}
+
 const resources::Service* ObjectStore::service(const std::string& ns,
                                                const std::string& name) const {
   return find(services_, {kService, ns, name});

@@ -38,6 +38,11 @@ class ObjectStore {
   Result<UpsertOutcome> upsert(const nlohmann::json& object);
   bool remove(const resources::ObjectKey& key);  // true: it was there
 
+  // The certificate of a Secret that an earlier process had in use: it counts as an earlier
+  // version. Before any object comes; once all are there, those without a Secret are forgotten.
+  void recall(const snapshot::Certificate& certificate);
+  void forget_recalled();
+
   [[nodiscard]] const std::map<resources::ObjectKey, resources::IngressClass>& ingress_classes()
       const {
     return ingress_classes_;

@@ -18,8 +18,17 @@ TlsSecrets::Entry& TlsSecrets::read(const resources::ObjectKey& key,
   Entry& entry = entries_[key];
   if (entry.latest) return entry;
   entry.latest = reader_.read(secret);
-  if (*entry.latest) entry.last_good.reset();
+  if (*entry.latest) {
+    entry.last_good.reset();
+  } else if (!entry.last_good && entry.recalled) {
+    if (auto recalled = reader_.read(*entry.recalled)) entry.last_good = std::move(*recalled);
+  }
+  entry.recalled.reset();
   return entry;
+}
+
+void TlsSecrets::recall(const resources::ObjectKey& key, resources::Secret secret) {
+  entries_[key].recalled = std::move(secret);
 }
 
 // A Secret of another type is not seen at all in a cluster, so it counts as deleted.

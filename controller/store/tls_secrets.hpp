@@ -30,6 +30,14 @@ class TlsSecrets {
   // With it goes what was kept of earlier versions.
   void remove(const resources::ObjectKey& key) { entries_.erase(key); }
 
+  // What an earlier process had in use: as if it were an earlier version of the Secret.
+  void recall(const resources::ObjectKey& key, resources::Secret secret);
+  // Of Secrets that are not there.
+  template <class IsThere>
+  void forget_recalled(const IsThere& is_there) {
+    std::erase_if(entries_, [&](const auto& entry) { return !is_there(entry.first); });
+  }
+
   // `secret`: the latest version.
   TlsSecret find(const resources::ObjectKey& key, const resources::Secret& secret);
 
@@ -37,6 +45,7 @@ class TlsSecrets {
   struct Entry {
     std::optional<Result<resources::Certificate>> latest;  // none: not asked for yet
     std::optional<resources::Certificate> last_good;       // of earlier versions
+    std::optional<resources::Secret> recalled;             // older than any of these
   };
   Entry& read(const resources::ObjectKey& key, const resources::Secret& secret);
 

@@ -402,6 +402,32 @@ TEST_F(LoopTest, ACertificateExpiresByItself) {
   EXPECT_EQ(loop->state().generation, 1U);     // and routes are as they were
 }
 
+// The controller may die at any moment, also while a Secret is broken (T6).
+TEST_F(LoopTest, ALastGoodCertificateOutlivesARestart) {
+  const auto good = test::make_certificate({{"web.test"}});
+  const auto begin = [&](const std::vector<json>& secrets) {
+    start();
+    for (const json& secret : secrets) upsert(secret);
+    upsert(service());
+    upsert(secure_ingress("web", "c"));
+    source.sink->synced();
+  };
+  const auto has_certificate = [&] { return on_disk().contains("certificate/default/c"); };
+  begin({test::tls_secret("default", "c", good)});
+  ASSERT_TRUE(eventually(has_certificate));
+  loop->stop();
+
+  begin({test::tls_secret("default", "c", {"junk", "junk"})});
+  ASSERT_TRUE(eventually([&] { return loop->state().published; }));
+  EXPECT_TRUE(has_certificate());
+  EXPECT_TRUE(eventually(
+      [&] { return status().dump().find("last good certificate stays") != std::string::npos; }));
+  loop->stop();
+
+  begin({});  // deleted meanwhile
+  EXPECT_TRUE(eventually([&] { return loop->state().published && !has_certificate(); }));
+}
+
 TEST_F(LoopTest, AnUnusableDefaultCertificateIsSaidOnce) {
   options.translate.default_certificate = "default/c";
   testing::internal::CaptureStderr();

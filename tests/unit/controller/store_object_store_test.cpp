@@ -154,5 +154,28 @@ TEST_F(TlsSecretTest, DoesNotOutliveItsSecretOrItsType) {
   EXPECT_EQ(chain(), "");
 }
 
+TEST_F(TlsSecretTest, RecallsWhatAnEarlierProcessHadInUse) {
+  snapshot::Certificate certificate;
+  certificate.ns = "a";
+  certificate.secret = "c";
+  certificate.chain_pem = one.chain;
+  certificate.key_pem = Redacted(one.key);
+  store.recall(certificate);
+  EXPECT_FALSE(store.tls_secret("a", "c").has_value());  // it alone is no Secret
+  put(junk);
+  store.forget_recalled();
+  EXPECT_EQ(chain(), one.chain);
+  EXPECT_TRUE(has_problem());
+  put(two);
+  put(junk);
+  EXPECT_EQ(chain(), two.chain);
+
+  store.remove({"Secret", "a", "c"});
+  store.recall(certificate);
+  store.forget_recalled();
+  put(junk);
+  EXPECT_EQ(chain(), "");
+}
+
 }  // namespace
 }  // namespace toyou::store
