@@ -49,7 +49,7 @@ inline constexpr std::chrono::milliseconds kHeadTimeout = 10s;
 inline constexpr std::chrono::milliseconds kKeepAliveTimeout = 75s;  // between two requests
 
 // --- TLS handshakes ----------------------------------------------------------------------------
-inline constexpr std::size_t kTlsHandshakesAtOnce = 2'048;  // of a worker: some 40 KiB each
+inline constexpr std::size_t kTlsHandshakesAtOnce = 2'048;          // of a worker: some 40 KiB each
 inline constexpr std::chrono::milliseconds kTlsHandshakeSlow = 3s;  // may be ended for a newcomer
 
 // --- HTTP exchanges ---------------------------------------------------------------------------
