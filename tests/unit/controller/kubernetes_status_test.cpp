@@ -442,13 +442,13 @@ TEST(Lease, TakesOverFromASilentHolderAndStepsBackInTime) {
   Lease waiting(client, "default", "l", "waiting", clock);
   waiting.step(cancellation);
   EXPECT_EQ(waiting.role(), LeaseRole::Waiting);
-  clock.advance(Millis(9'900));
+  clock.advance(Millis(6'900));
   EXPECT_EQ(silent.role(), LeaseRole::Holder);
   clock.advance(Millis(200));
   EXPECT_EQ(silent.role(), LeaseRole::Unknown);
   waiting.step(cancellation);
   EXPECT_EQ(waiting.role(), LeaseRole::Waiting);
-  clock.advance(Millis(5'000));
+  clock.advance(Millis(3'000));
   waiting.step(cancellation);
   EXPECT_EQ(waiting.role(), LeaseRole::Holder);
   silent.step(cancellation);  // loses the race by version
@@ -459,7 +459,7 @@ TEST(Lease, TakesOverFromASilentHolderAndStepsBackInTime) {
   clock.advance(Millis(5'000));
   waiting.step(cancellation);
   EXPECT_EQ(waiting.role(), LeaseRole::Holder);  // the next renewal may get through
-  clock.advance(Millis(5'000));
+  clock.advance(Millis(2'000));
   EXPECT_EQ(waiting.role(), LeaseRole::Unknown);
 }
 

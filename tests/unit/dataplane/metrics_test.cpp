@@ -230,6 +230,7 @@ TEST_F(MetricsTest, ThePageSaysWhatTheCatalogueSays) {
       test::table_of({test::secret_of("web", {"a.test"}, test::make_certificate("a.test"))}));
   const auto state = state_in(*tables, "chat");
   one.tls_handshakes[0].add();
+  one.proxy_headers[0].add();
   one.route(*state).answered(snapshot::Protocol::WebSocket, 101);
   one.route(*state).websocket_refused[0].add();
   one.errors[static_cast<std::size_t>(Cause::NoRoute)].add();
