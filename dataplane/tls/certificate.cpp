@@ -4,6 +4,8 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
+#include <algorithm>
+#include <chrono>
 #include <ctime>
 #include <optional>
 
@@ -55,7 +57,10 @@ Result<ChainPtr> read_chain(BIO* bio) {
 WallTime time_of(const ASN1_TIME* time) {
   std::tm broken{};
   if (ASN1_TIME_to_tm(time, &broken) != 1) return WallTime{};
-  return std::chrono::system_clock::from_time_t(::timegm(&broken));
+  // "Without an end" is written as the year 9999, which this clock does not reach.
+  const auto last = std::chrono::floor<std::chrono::seconds>(WallTime::max());
+  const std::chrono::seconds end(::timegm(&broken));
+  return WallTime(std::clamp(end, std::chrono::seconds(0), last.time_since_epoch()));
 }
 
 }  // namespace

@@ -316,7 +316,8 @@ StatusTiming fast() {
   StatusTiming timing;
   timing.object_interval = Millis(20);
   timing.retry = Millis(20);
-  timing.lease = {.duration = Millis(1000), .deadline = Millis(600), .renew = Millis(50)};
+  timing.lease = {
+      .duration = Millis(1000), .deadline = Millis(600), .renew = Millis(50), .look = Millis(50)};
   return timing;
 }
 

@@ -183,6 +183,15 @@ TEST(CertificateTable, ServesWhatHasExpired) {
   EXPECT_NEAR(std::chrono::duration<double>(age).count(), 5 * 86'400.0, 60);
 }
 
+TEST(CertificateTable, AnEndBeyondTheClockIsFarAway) {
+  constexpr int kDays = 365 * 7'900;  // nearly the year 9999
+  const auto table =
+      test::table_of({secret_of("a", {"a.test"}, make_certificate("a", KeyType::Ecdsa, kDays))});
+  const CertificatePtr certificate = table->find("a.test")->items.front().certificate;
+  const auto left = certificate->not_after - std::chrono::system_clock::now();
+  EXPECT_GT(std::chrono::duration<double>(left).count(), 100 * 365 * 86'400.0);
+}
+
 TEST(CertificateReader, ReadsEveryFormOfAKey) {
   CertificateReader reader;
   const test::Pem pem = make_certificate("a");
