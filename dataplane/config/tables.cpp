@@ -163,14 +163,14 @@ std::shared_ptr<const Tables> Tables::empty() {
 
 std::shared_ptr<const Tables> Tables::build(const snapshot::Update& update,
                                             const std::shared_ptr<const Tables>& previous,
-                                            tls::CertificateTablePtr certificates) {
+                                            const tls::CertificateTablePtr& certificates) {
   const std::shared_ptr<const Tables> base = previous == nullptr ? empty() : previous;
   Builder builder(update, *base->data_);
   builder.compile_upstreams();
   builder.compile_routes();
   auto tables = std::make_shared<Tables>();
   tables->data_ = builder.finish();
-  tables->certificates_ = certificates ? std::move(certificates) : base->certificates_;
+  tables->certificates_ = certificates ? certificates : base->certificates_;
   tables->generation_ = update.manifest.generation;
   return tables;
 }

@@ -95,9 +95,9 @@ class Tables {
   // small pointer tables), not to the number of routes. All builds of one line of tables are made
   // by one thread. `certificates`: made from the same update, which can fail; null: the previous
   // ones.
-  static std::shared_ptr<const Tables> build(const snapshot::Update& update,
-                                             const std::shared_ptr<const Tables>& previous,
-                                             tls::CertificateTablePtr certificates = nullptr);
+  static std::shared_ptr<const Tables> build(
+      const snapshot::Update& update, const std::shared_ptr<const Tables>& previous,
+      const tls::CertificateTablePtr& certificates = nullptr);
 
   // `host` from normalise_request_host ("" and IP literals match the any-host level only), `path`
   // from normalise_request_path. Host level, then path, then protocol (H8, R1, R2, W2..W6, D).
