@@ -44,7 +44,8 @@ def chart_account():
 def cluster():
     it = Cluster()
     it.kubectl("apply", "-f", os.path.join(TOP, "crds"))
-    it.kubectl("apply", "-f", "-", objects=chart_account())
+    it.account = chart_account()  # of the controller: objects with its rights
+    it.kubectl("apply", "-f", "-", objects=it.account)
     it.kubectl("wait", "--for=condition=Established", "crd/websocketroutes.toyou.dev", "--timeout=60s")
     it.kubectl("apply", "-f", "-", objects=[manifests.ingress_class(),
                                            {**manifests.ingress_class("other"), "spec": {"controller": "other.dev/x"}}])

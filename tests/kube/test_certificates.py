@@ -4,12 +4,10 @@ import json
 import os
 
 import pytest
-import yaml
 
 from kube_rig import ADDRESS, LONG, Controller
 from support.certificates import Authority
 from support.tls import Alert, over_tls
-from support.toyou import TOP
 from support.wait import eventually
 from support.wire import Connection, fetch
 
@@ -139,9 +137,8 @@ def test_the_default_certificate_fills_in(space, make_pair, authority):
     pair.controller.await_log("default-certificate: there is no Secret", LONG)
 
 
-def rules_of_the_controller(*without):
-    with open(os.path.join(TOP, "deploy", "rbac.yaml"), encoding="utf-8") as file:
-        (role,) = (d for d in yaml.safe_load_all(file) if d["kind"] == "ClusterRole")
+def rules_of_the_controller(cluster, *without):
+    (role,) = (o for o in cluster.account if o and o["kind"] == "ClusterRole")
     return [rule for rule in role["rules"] if not set(rule["resources"]) & set(without)]
 
 
@@ -157,7 +154,7 @@ def test_without_permission_everything_is_served_but_tls(space, cluster, make_pa
     """... and with it, TLS as well, without a restart."""
     name = "no-secrets"
     kubeconfig = cluster.ctl("kubeconfig", "default", name)
-    space.apply(*cluster_role(name, rules_of_the_controller("secrets")))
+    space.apply(*cluster_role(name, rules_of_the_controller(cluster, "secrets")))
     host = space.host()
     made = authority.issue(host)
     space.apply(*space.service("web", space.backend()), secret_of(space, "web", made),
@@ -169,7 +166,7 @@ def test_without_permission_everything_is_served_but_tls(space, cluster, make_pa
     assert shown(dataplane.https, host) == REFUSED
     assert eventually(lambda: objects_of(pair)["Ingress", space.name, "web"])["ResolvedRefs"] == "CertificateNotFound"
     pair.controller.await_log("secrets is forbidden", LONG)
-    space.apply(*cluster_role(name, rules_of_the_controller()))
+    space.apply(*cluster_role(name, rules_of_the_controller(cluster)))
     comes_to_show(dataplane.https, host, made)
     eventually(lambda: objects_of(pair)["Ingress", space.name, "web"]["ResolvedRefs"] == "ResolvedRefs", LONG)
 
