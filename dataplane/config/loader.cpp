@@ -120,7 +120,7 @@ bool Loader::take(const snapshot::Update& update, SteadyTime begun, bool fallbac
     refuse(reader_.refuse(update, std::move(certificates.error()), fallback), begun, fallback);
     return false;
   }
-  tables_ = Tables::build(update, tables_, std::move(*certificates));
+  tables_ = Tables::build(update, tables_, *certificates);
   on_tables_(tables_);
   // good.json before loaded.json: once the writer reads that this manifest is loaded, it removes
   // what only older ones name.
