@@ -28,6 +28,7 @@ class SplicePipe {
   // Takes at most `limit` bytes, in one call. As recv(2): bytes, 0 at the end, -1 and errno.
   ssize_t fill(int from, std::size_t limit);
   // Gives as much as the socket takes: bytes, or -1 and errno; EAGAIN only when it took nothing.
+  // splice(2) knows no MSG_NOSIGNAL: the process must ignore SIGPIPE, or its thread block it.
   ssize_t drain(int to);
 
  private:

@@ -114,6 +114,29 @@ def test_without_a_header_nothing_is_said(make, first):
     place.world.dataplane.await_log("proxy header refused")
 
 
+@pytest.mark.parametrize("header", [line("203.0.113.7"), binary("203.0.113.7")], ids=["v1", "v2"])
+def test_a_second_header_is_garbage(make, header):
+    place = make(serve_json("b"), *REQUIRED)
+    with place.connect(header + header.replace(b"203.0.113.7", b"203.0.113.8")) as connection:
+        connection.send_request(host=HOST)
+        assert connection.response().status == 400
+    with pytest.raises((Alert, AssertionError, ConnectionError)):
+        place.connect(header + header, tls=True)
+    assert place.backend.accepted == 0
+
+
+def test_who_leaves_or_lies_in_the_header_leaves_nothing_behind(make):
+    place = make(serve_json("b"), *REQUIRED)
+    for cut in (0, 1, 13, len(binary("203.0.113.7")) - 1):
+        place.connect(binary("203.0.113.7")[:cut]).close()
+    place.connect(binary("203.0.113.7")[:14] + b"\x03\xe8" + bytes(20)).close()  # says 1,000 bytes
+    with place.connect(binary("203.0.113.7")[:14] + b"\xff\xff") as connection:
+        assert connection.ends_within(10)
+    assert eventually(lambda: place.results() == {"client_gone": 5, "invalid": 1})
+    assert eventually(lambda: place.world.dataplane.metrics()["toyou_client_connections"] == 0)
+    assert place.seen(line("203.0.113.7"))[0] == "203.0.113.7"
+
+
 def test_nobody_else_is_believed(make):
     place = make(serve_json("b"), *REQUIRED)
     with place.connect(line("203.0.113.7"), source="127.0.0.2") as connection:
