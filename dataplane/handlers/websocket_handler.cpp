@@ -102,7 +102,6 @@ asio::awaitable<void> finish_switch(http::Exchange& x, Handshake& handshake) {
     co_await http::fail_exchange(x, Cause::BackendProtocol);
     co_return;
   }
-  co_await x.client.settle();
   if (x.guard.interrupted() == http::Interruption::ClientGone) {
     co_await http::fail_exchange(x, Cause::ClientGone);
     co_return;

@@ -1,5 +1,11 @@
 #include "dataplane/upstream/connect.hpp"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
 #include "common/limits.hpp"
 
 namespace toyou::upstream {
@@ -7,42 +13,76 @@ namespace {
 
 using EndpointPtr = std::shared_ptr<config::EndpointState>;
 
-Cause cause_of(const error_code& ec, const http::Guard& guard) {
-  if (guard.interrupted() == http::Interruption::Timeout) return Cause::ConnectTimeout;
-  if (guard.interrupted() != http::Interruption::None) return Cause::ClientGone;
-  if (ec == asio::error::no_descriptors || ec == asio::error::no_memory ||
-      ec == asio::error::no_buffer_space || ec.value() == ENFILE || ec.value() == EADDRNOTAVAIL) {
-    return Cause::Overload;
+Cause cause_of(int error) {
+  switch (error) {
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ENOBUFS:
+    case EADDRNOTAVAIL:
+      return Cause::Overload;
+    case ETIMEDOUT:
+      return Cause::ConnectTimeout;
+    default:
+      return Cause::ConnectRefused;
   }
-  return ec == asio::error::timed_out ? Cause::ConnectTimeout : Cause::ConnectRefused;
+}
+
+// A socket that is being connected. `error`: errno where there is none.
+OwnedFd begin_connect(const config::EndpointState& endpoint, int& error) {
+  error_code ec;
+  const asio::ip::address address = asio::ip::make_address(endpoint.address, ec);
+  if (ec) {
+    error = EAFNOSUPPORT;
+    return {};
+  }
+  const tcp::endpoint remote(address, endpoint.port);
+  OwnedFd fd(::socket(remote.protocol().family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+                      IPPROTO_TCP));
+  if (fd) {
+    const int on = 1;
+    ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (::connect(fd.get(), remote.data(), static_cast<socklen_t>(remote.size())) == 0 ||
+        errno == EINPROGRESS) {
+      return fd;
+    }
+  }
+  error = errno;
+  return {};
 }
 
 // `connected` gets its connection or its cause.
 asio::awaitable<void> dial(WorkerContext& worker, http::Guard& guard, EndpointPtr endpoint,
                            Millis timeout, Connected& connected) {
-  error_code ec;
-  const asio::ip::address address = asio::ip::make_address(endpoint->address, ec);
-  const tcp::endpoint remote(address, endpoint->port);
-  tcp::socket socket(worker.io);
-  if (!ec) socket.open(remote.protocol(), ec);
-  if (ec) {
-    connected.cause = cause_of(ec, guard);
+  int error = 0;
+  const SteadyTime began = worker.clock.steady();
+  OwnedFd fd = begin_connect(*endpoint, error);
+  if (!fd) {
+    connected.cause = cause_of(error);
     co_return;
   }
-  if (!guard.arm(socket, timeout)) {
+  if (!guard.arm(timeout)) {
     connected.cause = Cause::ClientGone;
     co_return;
   }
-  const SteadyTime began = worker.clock.steady();
-  co_await socket.async_connect(remote, asio::redirect_error(asio::use_awaitable, ec));
-  if (ec) connected.cause = cause_of(ec, guard);
+  auto connection = std::make_unique<Connection>(worker.loop, std::move(fd), std::move(endpoint));
+  net::Socket& socket = connection->stream.socket();
+  if (!socket.writable()) co_await guard.wait(socket.writing());
   guard.disarm();
-  if (ec) co_return;
+  if (guard.interrupted() != http::Interruption::None) {
+    connected.cause = guard.timed_out() ? Cause::ConnectTimeout : Cause::ClientGone;
+    co_return;
+  }
+  error = socket.connect_error();
+  if (error != 0) {
+    connected.cause = cause_of(error);
+    co_return;
+  }
   worker.metrics.upstream_connects.add();
   worker.metrics.upstream_connect_seconds.observe(
       std::chrono::duration<double>(worker.clock.steady() - began).count());
   connected.cause = Cause::None;
-  connected.connection = std::make_unique<Connection>(std::move(socket), std::move(endpoint));
+  connected.connection = std::move(connection);
 }
 
 }  // namespace
@@ -58,7 +98,7 @@ asio::awaitable<Connected> connect(WorkerContext& worker, http::Guard& guard, Wi
     if (!tried.empty()) worker.metrics.upstream_retries.add();
     connected.active = ActiveToken(endpoint);
     if (wish.max_idle.count() > 0) {
-      connected.connection = worker.pool.take(*endpoint, wish.max_idle);
+      connected.connection = worker.pool.take(*endpoint, wish.max_idle, wish.look);
       if (connected.connection) connected.cause = Cause::None;
       if (connected.connection) break;
     }

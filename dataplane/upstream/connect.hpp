@@ -14,7 +14,8 @@ namespace toyou::upstream {
 struct Wish {
   const config::UpstreamTable* upstream = nullptr;  // kept alive by the exchange's tables
   Millis connect_timeout{0};
-  Millis max_idle{0};  // an idle connection must be younger; 0: a new connection only
+  Millis max_idle{0};        // an idle connection must be younger; 0: a new connection only
+  Look look = Look::Closer;  // at an idle connection
 };
 
 struct Connected {

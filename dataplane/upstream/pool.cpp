@@ -11,24 +11,26 @@ namespace toyou::upstream {
 namespace {
 
 // Open and nothing to read: a backend that closed an idle connection, or sent something that nobody
-// asked for, is found here. One system call.
-bool silent(int fd) {
+// asked for, is found here.
+bool silent(net::Socket& socket, Look look) {
+  if (look == Look::Events && !socket.readable()) return true;
   char byte = 0;
-  const ssize_t n = ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  const ssize_t n = ::recv(socket.fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
 }  // namespace
 
-Connection::Connection(tcp::socket socket, std::shared_ptr<config::EndpointState> e)
-    : stream(std::move(socket), limits::kUpstreamBufferBytes, limits::kResponseHeadBytes),
+Connection::Connection(net::EventLoop& loop, OwnedFd fd, std::shared_ptr<config::EndpointState> e)
+    : stream(loop, std::move(fd), limits::kUpstreamBufferBytes, limits::kResponseHeadBytes),
       endpoint(std::move(e)) {}
 
-Pool::Pool(asio::io_context& io, const Clock& clock) : io_(io), clock_(clock) {}
+Pool::Pool(const Clock& clock) : clock_(clock) {}
 
 Pool::~Pool() = default;
 
-std::unique_ptr<Connection> Pool::take(const config::EndpointState& endpoint, Millis max_idle) {
+std::unique_ptr<Connection> Pool::take(const config::EndpointState& endpoint, Millis max_idle,
+                                       Look look) {
   const auto found = idle_.find(&endpoint);
   if (found == idle_.end()) return nullptr;
   Idle& idle = found->second;
@@ -38,7 +40,7 @@ std::unique_ptr<Connection> Pool::take(const config::EndpointState& endpoint, Mi
     std::unique_ptr<Connection> youngest = std::move(idle.back());
     idle.pop_back();
     --idle_count_;
-    if (silent(youngest->stream.socket().native_handle())) connection = std::move(youngest);
+    if (silent(youngest->stream.socket(), look)) connection = std::move(youngest);
   }
   if (idle.empty()) idle_.erase(found);
   if (connection) connection->reused = true;
