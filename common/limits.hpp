@@ -35,6 +35,7 @@ inline constexpr std::size_t kOriginBytes = 300;              // scheme, host, p
 inline constexpr std::size_t kEndpointsPerUpstream = 10'000;  // 60 bytes each: below one object
 inline constexpr std::size_t kHostsPerCertificate = 10'000;   // 100 bytes each: below one object
 inline constexpr std::size_t kCertificateChainBytes = 256U << 10;  // usual chains take 10 KiB
+inline constexpr std::size_t kIssuersPerChain = 16;                // usual chains have 1 to 3
 inline constexpr std::size_t kCertificateKeyBytes = 64U << 10;     // RSA of 16,384 bits: 13 KiB
 inline constexpr std::size_t kCertificatesPerHost = 2;             // one RSA, one ECDSA or Ed25519
 inline constexpr std::chrono::milliseconds kMaxDuration = std::chrono::hours(24 * 365 * 10);

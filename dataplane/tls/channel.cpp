@@ -266,7 +266,7 @@ Status Channel::fail_with(int ssl_error) {
       break;
     default:
       errno_ = 0;
-      if (failure_.empty()) failure_ = take_error("TLS error");
+      if (failure_.empty()) failure_ = take_openssl_error("TLS error");
       break;
   }
   ERR_clear_error();

@@ -101,7 +101,7 @@ Result<ServerContext> ServerContext::make(const Settings& settings) {
   ServerContext out;
   out.context_.reset(SSL_CTX_new(TLS_server_method()));
   SSL_CTX* context = out.context_.get();
-  if (context == nullptr) return fail(ErrorKind::Overload, take_error("no TLS context"));
+  if (context == nullptr) return fail(ErrorKind::Overload, take_openssl_error("no TLS context"));
   if (settings.min_version != "1.2" && settings.min_version != "1.3") {
     return fail(ErrorKind::Invalid, "'" + settings.min_version + "' is not 1.2 or 1.3",
                 "--tls-min-version");
@@ -118,10 +118,10 @@ Result<ServerContext> ServerContext::make(const Settings& settings) {
   out.hybrid_groups_ = SSL_CTX_set1_groups_list(context, kHybridGroups) == 1;
   ERR_clear_error();
   if (!out.hybrid_groups_ && SSL_CTX_set1_groups_list(context, kGroups) != 1) {
-    return fail(ErrorKind::Unsupported, take_error("no common groups"));
+    return fail(ErrorKind::Unsupported, take_openssl_error("no common groups"));
   }
   if (SSL_CTX_set1_sigalgs_list(context, kSignatures) != 1) {
-    return fail(ErrorKind::Unsupported, take_error("no common signature algorithms"));
+    return fail(ErrorKind::Unsupported, take_openssl_error("no common signature algorithms"));
   }
   set_fixed(context);
   return out;
