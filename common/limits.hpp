@@ -37,7 +37,9 @@ inline constexpr std::size_t kHostsPerCertificate = 10'000;   // 100 bytes each:
 inline constexpr std::size_t kCertificateChainBytes = 256U << 10;  // usual chains take 10 KiB
 inline constexpr std::size_t kIssuersPerChain = 16;                // usual chains have 1 to 3
 inline constexpr std::size_t kCertificateKeyBytes = 64U << 10;     // RSA of 16,384 bits: 13 KiB
-inline constexpr std::size_t kCertificatesPerHost = 2;             // one RSA, one ECDSA or Ed25519
+inline constexpr std::size_t kAuthorityBytes = 512U << 10;  // all that a browser trusts: 230 KiB
+inline constexpr std::size_t kCertificatesPerAuthority = 1'000;
+inline constexpr std::size_t kCertificatesPerHost = 2;  // one RSA, one ECDSA or Ed25519
 inline constexpr std::chrono::milliseconds kMaxDuration = std::chrono::hours(24 * 365 * 10);
 
 // --- request head ---------------------------------------------------------------------------

@@ -17,8 +17,6 @@
 namespace toyou::resources {
 
 inline constexpr std::string_view kTlsSecretType = "kubernetes.io/tls";
-inline constexpr const char* kTlsChain = "tls.crt";
-inline constexpr const char* kTlsKey = "tls.key";
 
 struct Certificate {
   std::string chain_pem;  // leaf first; certificates and nothing else, as OpenSSL writes them

@@ -154,7 +154,9 @@ std::unique_ptr<Tables::Data> Tables::Builder::finish() {
   return data;
 }
 
-Tables::Tables() : data_(std::make_unique<Data>()), certificates_(tls::CertificateTable::empty()) {}
+Tables::Tables()
+    : data_(std::make_unique<Data>()),
+      material_{tls::CertificateTable::empty(), tls::PeerTable::empty()} {}
 Tables::~Tables() = default;
 
 std::shared_ptr<const Tables> Tables::empty() {
@@ -163,14 +165,16 @@ std::shared_ptr<const Tables> Tables::empty() {
 
 std::shared_ptr<const Tables> Tables::build(const snapshot::Update& update,
                                             const std::shared_ptr<const Tables>& previous,
-                                            const tls::CertificateTablePtr& certificates) {
+                                            const Material& material) {
   const std::shared_ptr<const Tables> base = previous == nullptr ? empty() : previous;
+  const Material now{material.certificates ? material.certificates : base->material_.certificates,
+                     material.peers ? material.peers : base->material_.peers};
   Builder builder(update, *base->data_);
   builder.compile_upstreams();
   builder.compile_routes();
   auto tables = std::make_shared<Tables>();
   tables->data_ = builder.finish();
-  tables->certificates_ = certificates ? certificates : base->certificates_;
+  tables->material_ = now;
   tables->generation_ = update.manifest.generation;
   return tables;
 }

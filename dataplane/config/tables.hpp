@@ -16,6 +16,7 @@
 #include "common/snapshot.hpp"
 #include "common/snapshot_store.hpp"
 #include "dataplane/tls/certificate_table.hpp"
+#include "dataplane/tls/peer_table.hpp"
 
 namespace toyou::config {
 
@@ -40,6 +41,13 @@ struct EndpointState {
   const std::string address;
   const std::uint16_t port;
   std::atomic<std::int64_t> active{0};  // requests under way and live pairs, over all workers
+};
+
+// Of OpenSSL's objects, made from the same update as the tables, which can fail. Null: the previous
+// ones.
+struct Material {
+  tls::CertificateTablePtr certificates;
+  tls::PeerTablePtr peers;
 };
 
 // --- tables ----------------------------------------------------------------------------------
@@ -93,11 +101,10 @@ class Tables {
   // `previous` supplies everything that the update did not change, and all surviving state. Never
   // fails: the snapshot has been validated. Cost: proportional to what changed (plus a copy of
   // small pointer tables), not to the number of routes. All builds of one line of tables are made
-  // by one thread. `certificates`: made from the same update, which can fail; null: the previous
-  // ones.
-  static std::shared_ptr<const Tables> build(
-      const snapshot::Update& update, const std::shared_ptr<const Tables>& previous,
-      const tls::CertificateTablePtr& certificates = nullptr);
+  // by one thread.
+  static std::shared_ptr<const Tables> build(const snapshot::Update& update,
+                                             const std::shared_ptr<const Tables>& previous,
+                                             const Material& material = {});
 
   // `host` from normalise_request_host ("" and IP literals match the any-host level only), `path`
   // from normalise_request_path. Host level, then path, then protocol (H8, R1, R2, W2..W6, D).
@@ -105,7 +112,10 @@ class Tables {
   [[nodiscard]] Match find(std::string_view host, std::string_view path,
                            snapshot::Protocol protocol) const;
 
-  [[nodiscard]] const tls::CertificateTablePtr& certificates() const { return certificates_; }
+  [[nodiscard]] const tls::CertificateTablePtr& certificates() const {
+    return material_.certificates;
+  }
+  [[nodiscard]] const tls::PeerTablePtr& peers() const { return material_.peers; }
   [[nodiscard]] std::uint64_t generation() const { return generation_; }
   [[nodiscard]] std::size_t route_count() const;
   [[nodiscard]] std::size_t upstream_count() const;
@@ -117,7 +127,7 @@ class Tables {
   struct Data;
   class Builder;
   std::unique_ptr<Data> data_;
-  tls::CertificateTablePtr certificates_;  // never null
+  Material material_;  // never null
   std::uint64_t generation_ = 0;
 };
 
