@@ -71,6 +71,8 @@ inline constexpr std::size_t kUpstreamIdlePerEndpoint = 64;
 inline constexpr std::size_t kUpstreamIdleTotal = 1024;
 inline constexpr std::chrono::milliseconds kUpstreamIdleTime = 30s;
 inline constexpr std::chrono::milliseconds kUnsafeReuseTime = 1s;  // for methods not repeatable
+inline constexpr std::size_t kUpstreamSessions =
+    1'024;                                           // of a worker, to be resumed: some KiB each
 inline constexpr std::size_t kConnectAttempts = 16;  // refused: at once on the next endpoint
 inline constexpr std::size_t kConnectTimeouts = 2;   // each takes the route's whole connect time
 

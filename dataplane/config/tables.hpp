@@ -16,6 +16,7 @@
 #include "common/snapshot.hpp"
 #include "common/snapshot_store.hpp"
 #include "dataplane/tls/certificate_table.hpp"
+#include "dataplane/tls/client_context.hpp"
 #include "dataplane/tls/peer_table.hpp"
 
 namespace toyou::config {
@@ -65,6 +66,7 @@ struct UpstreamTable {
 struct RouteBackend {
   std::shared_ptr<const UpstreamTable> upstream;  // null: unresolved, its share is answered 503
   std::uint32_t weight = 1;
+  tls::BackendSettingPtr tls = {};  // how its endpoints are spoken to; null: in plain text
 };
 
 struct RouteTable {

@@ -33,8 +33,8 @@ bool Proxy::repeatable() const {
 }
 
 asio::awaitable<bool> Proxy::open() {
-  upstream_ = x_.worker.pool.balancer().pick_backend(*x_.route);
-  if (upstream_ == nullptr) {
+  backend_ = x_.worker.pool.balancer().pick_backend(*x_.route);
+  if (backend_ == nullptr) {
     co_await http::fail_exchange(x_, Cause::NoEndpoint);
     co_return false;
   }
@@ -64,7 +64,7 @@ asio::awaitable<bool> Proxy::open() {
 
 asio::awaitable<Cause> Proxy::round_trip(Millis max_idle) {
   connected_ = co_await upstream::connect(x_.worker, x_.guard,
-                                          {.upstream = upstream_,
+                                          {.backend = backend_,
                                            .connect_timeout = x_.route->route.timeouts.connect,
                                            .max_idle = max_idle});
   if (connected_.cause != Cause::None) co_return connected_.cause;
@@ -74,6 +74,9 @@ asio::awaitable<Cause> Proxy::round_trip(Millis max_idle) {
   const Cause cause =
       co_await read_response_head(x_, connected_.connection->stream, wait_, response_);
   x_.outcome.upstream_time = std::chrono::duration_cast<Millis>(x_.worker.clock.steady() - began);
+  if (cause == Cause::BackendTls) {
+    note_tls_failure(*connected_.connection, connected_.connection->stream.tls()->failure());
+  }
   // Nobody asked for a switch of protocols: what would follow is no HTTP.
   if (cause == Cause::None && response_.status == 101) co_return Cause::BackendProtocol;
   co_return cause;

@@ -60,6 +60,10 @@ class Stream {
   [[nodiscard]] tcp::socket& socket() { return socket_; }
   [[nodiscard]] InputBuffer& input() { return input_; }
 
+  // Open, and nothing to read: a peer that closed while nobody looked, or sent what nobody asked
+  // for, is found here, as far as one look can tell. One system call.
+  [[nodiscard]] bool is_silent();
+
   // Waits until input() has grown. Errors: eof; operation_aborted (ask the guard why);
   // no_buffer_space; what the socket says.
   asio::awaitable<error_code> fill(Guard& guard, Millis limit);
@@ -77,7 +81,7 @@ class Stream {
   // The descriptor, taken out of Asio, non-blocking; nothing may be pending. -1: failed.
   [[nodiscard]] int release();
   // What belongs to that descriptor; null without TLS.
-  tls::ChannelPtr release_tls() { return std::move(tls_); }
+  tls::ChannelPtr release_tls();
 
   // Nothing more is sent: close_notify where there is TLS, and FIN.
   void shutdown_send();

@@ -5,17 +5,11 @@
 #include <string_view>
 
 #include "dataplane/tls/channel.hpp"
+#include "dataplane/tls/cipher_lists.hpp"
 
 namespace toyou::tls {
 namespace {
 
-// TLS 1.2: forward secrecy and AEAD only (Mozilla's "intermediate" without finite-field DHE).
-constexpr const char* kCiphers12 =
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
-    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
-    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
-constexpr const char* kCiphers13 =
-    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 constexpr const char* kHybridGroups = "X25519MLKEM768:X25519:P-256:P-384";
 constexpr const char* kGroups = "X25519:P-256:P-384";
 constexpr const char* kSignatures =

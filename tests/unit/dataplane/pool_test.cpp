@@ -34,20 +34,41 @@ TEST_F(PoolTest, GivesTheYoungestOfTheEndpointAsked) {
   const Connection* youngest = second.get();
   pool.put(std::move(first));
   pool.put(std::move(second));
-  EXPECT_EQ(pool.take(*b, 1h), nullptr);
-  const auto taken = pool.take(*a, 1h);
+  EXPECT_EQ(pool.take(*b, nullptr, 1h), nullptr);
+  const auto taken = pool.take(*a, nullptr, 1h);
   EXPECT_EQ(taken.get(), youngest);
   EXPECT_TRUE(taken->reused);
-  EXPECT_NE(pool.take(*a, 1h), nullptr);
-  EXPECT_EQ(pool.take(*a, 1h), nullptr);
+  EXPECT_NE(pool.take(*a, nullptr, 1h), nullptr);
+  EXPECT_EQ(pool.take(*a, nullptr, 1h), nullptr);
   EXPECT_EQ(pool.idle_count(), 0U);
 }
 
 TEST_F(PoolTest, GivesNoneThatHasBeenIdleTooLong) {
   pool.put(connect(a));
   clock.advance(1s);
-  EXPECT_EQ(pool.take(*a, 1s), nullptr);
-  EXPECT_NE(pool.take(*a, 2s), nullptr);
+  EXPECT_EQ(pool.take(*a, nullptr, 1s), nullptr);
+  EXPECT_NE(pool.take(*a, nullptr, 2s), nullptr);
+}
+
+TEST_F(PoolTest, GivesNoneOfAnotherSetting) {
+  const auto one = std::make_shared<tls::BackendSetting>();
+  const auto two = std::make_shared<tls::BackendSetting>();
+  const auto put = [&](const tls::BackendSettingPtr& setting) {
+    auto connection = connect(a);
+    connection->tls = setting;
+    pool.put(std::move(connection));
+  };
+  put(one);
+  put(one);
+  put(two);
+  EXPECT_EQ(pool.take(*a, nullptr, 1h), nullptr);
+  EXPECT_NE(pool.take(*a, one.get(), 1h), nullptr);
+  one->retired = true;
+  pool.drop_retired();
+  EXPECT_EQ(pool.idle_count(), 1U);
+  put(one);  // back from a request that began before
+  EXPECT_EQ(pool.idle_count(), 1U);
+  EXPECT_NE(pool.take(*a, two.get(), 1h), nullptr);
 }
 
 TEST_F(PoolTest, GivesNoneThatIsClosedOrHasSpoken) {
@@ -55,7 +76,7 @@ TEST_F(PoolTest, GivesNoneThatIsClosedOrHasSpoken) {
   pool.put(connect(a));
   far[0].close();
   far[1].send(asio::buffer("x", 1));
-  EXPECT_EQ(pool.take(*a, 1h), nullptr);
+  EXPECT_EQ(pool.take(*a, nullptr, 1h), nullptr);
   EXPECT_EQ(pool.idle_count(), 0U);
 }
 
@@ -66,8 +87,8 @@ TEST_F(PoolTest, ClosesWhatIsOld) {
   clock.advance(Millis(limits::kUpstreamIdleTime) / 2);
   pool.close_idle();
   EXPECT_EQ(pool.idle_count(), 1U);
-  EXPECT_EQ(pool.take(*a, 1h), nullptr);
-  EXPECT_NE(pool.take(*b, 1h), nullptr);
+  EXPECT_EQ(pool.take(*a, nullptr, 1h), nullptr);
+  EXPECT_NE(pool.take(*b, nullptr, 1h), nullptr);
 }
 
 TEST_F(PoolTest, IsBounded) {
