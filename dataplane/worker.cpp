@@ -72,6 +72,7 @@ void Worker::set_tables(config::TablesPtr tables, std::function<void()> applied)
     // The old tables may be the last reference to many objects: freed after the new ones are in
     // force.
     std::swap(context_.tables, tables);
+    pool_.drop_retired();
     if (!accepting_) {
       accepting_ = true;
       http_.start();

@@ -30,25 +30,24 @@ asio::awaitable<error_code> Stream::fill(Guard& guard, Millis limit) {
     fills_ = 0;
     co_await guard.yield(reading());
   }
-  error_code ec = asio::error::operation_aborted;
-  if (guard.interrupted() == Interruption::None) {
-    ec = tls_ ? co_await fill_secure(guard, space) : co_await fill_plain(guard, space);
+  error_code ec = asio::error::would_block;
+  if (tls_ && guard.interrupted() == Interruption::None) {
+    ec = co_await fill_secure(guard, space);
+    guard.disarm();
+    co_return ec;
   }
-  guard.disarm();
-  co_return ec;
-}
-
-asio::awaitable<error_code> Stream::fill_plain(Guard& guard, InputBuffer::Space space) {
-  while (true) {
+  while (guard.interrupted() == Interruption::None) {
     if (readable()) {
-      error_code ec;
+      ec = {};
       input_.commit(read({space.data, space.size}, ec));
-      if (ec != asio::error::would_block) co_return ec;
+      if (ec != asio::error::would_block) break;
     }
     fills_ = 0;
     co_await guard.wait(reading());
-    if (guard.interrupted() != Interruption::None) co_return asio::error::operation_aborted;
   }
+  guard.disarm();
+  if (ec == asio::error::would_block) co_return asio::error::operation_aborted;
+  co_return ec;
 }
 
 asio::awaitable<error_code> Stream::write(Guard& guard, Millis limit, Buffers buffers) {

@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 
 #include <array>
+#include <cstdint>
 #include <span>
 #include <string_view>
 
@@ -44,6 +45,12 @@ class Buffers {
   std::size_t bytes_ = 0;
 };
 
+// How an idle connection is found to be open and silent.
+enum class Look : std::uint8_t {
+  Events,  // by the events of past turns: what came since is missed
+  Closer,  // and by a system call
+};
+
 class Stream final : private net::Socket {
  public:
   // `fd`: connected or connecting, non-blocking, TCP_NODELAY set.
@@ -60,6 +67,10 @@ class Stream final : private net::Socket {
   // What is below TLS and the input buffer.
   [[nodiscard]] net::Socket& socket() { return *this; }
   [[nodiscard]] InputBuffer& input() { return input_; }
+
+  // Open, and nothing to read: a peer that closed while nobody looked, or sent what nobody asked
+  // for, is found here, as far as `look` can tell.
+  [[nodiscard]] bool is_silent(Look look);
 
   // Waits until input() has grown. Errors: eof; operation_aborted (ask the guard why);
   // no_buffer_space; what the socket says.
@@ -81,7 +92,7 @@ class Stream final : private net::Socket {
   // The descriptor, out of the loop; nothing may be pending. -1: it is closed.
   [[nodiscard]] int release() { return Socket::release(); }
   // What belongs to that descriptor; null without TLS.
-  tls::ChannelPtr release_tls() { return std::move(tls_); }
+  tls::ChannelPtr release_tls();
 
   // Nothing more is sent: close_notify where there is TLS, and FIN.
   void shutdown_send();
@@ -94,7 +105,6 @@ class Stream final : private net::Socket {
   void on_end() override;
   void look_for_close_notify();
   asio::awaitable<void> wait_for(Guard& guard, tls::Status status);
-  asio::awaitable<error_code> fill_plain(Guard& guard, InputBuffer::Space space);
   asio::awaitable<error_code> fill_secure(Guard& guard, InputBuffer::Space space);
   asio::awaitable<error_code> write_secure(Guard& guard, Millis limit, Buffers& buffers);
 

@@ -1,6 +1,9 @@
 // The part of Stream that speaks TLS: waits for the descriptor, and leaves the bytes to the
 // Channel.
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "dataplane/http/stream.hpp"
@@ -33,6 +36,14 @@ error_code error_of(tls::Status status, const tls::Channel& channel) {
   return {channel.error(), asio::error::get_system_category()};
 }
 
+// A connection whose TLS has something left in it is not idle, though its socket looks so; one
+// whose socket has something may only have got new keys or a session.
+bool is_silent_socket(int fd) {
+  char byte = 0;
+  const ssize_t n = ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
 // The next record: small pieces (a head, chunk lines, data) travel as one.
 std::span<const char> next_record(const Buffers& buffers) {
   static thread_local std::array<char, kRecordBytes> record;
@@ -51,6 +62,20 @@ std::span<const char> next_record(const Buffers& buffers) {
 }
 
 }  // namespace
+
+bool Stream::is_silent(Look look) {
+  if (look == Look::Events && !readable()) return true;
+  if (!tls_) return is_silent_socket(fd());
+  char byte = 0;
+  if (tls_->read({&byte, 1}).status != tls::Status::WantRead) return false;
+  if (!tls_->more()) wait_for_read_event();
+  return true;
+}
+
+tls::ChannelPtr Stream::release_tls() {
+  if (tls_) tls_->forget_sessions();
+  return std::move(tls_);
+}
 
 // The channel reads and writes the descriptor itself, and has found that it blocks, or that it has
 // read as much as one call may.

@@ -4,9 +4,12 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <string>
 
 #include "common/limits.hpp"
+#include "common/log.hpp"
 
 namespace toyou::upstream {
 namespace {
@@ -51,9 +54,31 @@ OwnedFd begin_connect(const config::EndpointState& endpoint, int& error) {
   return {};
 }
 
+// The handshake with a backend, in what is left of the time for connecting.
+asio::awaitable<Cause> secure(WorkerContext& worker, http::Guard& guard, Connection& connection,
+                              Millis timeout, Millis spent) {
+  http::Stream& stream = connection.stream;
+  tls::ChannelPtr channel =
+      tls::Channel::connect(*connection.tls, stream.socket().fd(),
+                            worker.pool.sessions().slot(connection.endpoint, connection.tls));
+  if (!channel) co_return Cause::Overload;
+  stream.secure(std::move(channel));
+  const Millis left =
+      timeout.count() > 0 ? std::max(timeout - spent, Millis(1)) : Millis(limits::kMaxDuration);
+  const error_code ec = co_await stream.handshake(guard, left);
+  if (!ec) co_return Cause::None;
+  if (guard.interrupted() == http::Interruption::Timeout) {
+    note_tls_failure(connection, "no end of the handshake in time");
+    co_return Cause::ConnectTimeout;
+  }
+  if (guard.interrupted() != http::Interruption::None) co_return Cause::ClientGone;
+  note_tls_failure(connection, stream.tls()->failure());
+  co_return Cause::BackendTls;
+}
+
 // `connected` gets its connection or its cause.
 asio::awaitable<void> dial(WorkerContext& worker, http::Guard& guard, EndpointPtr endpoint,
-                           Millis timeout, Connected& connected) {
+                           Wish wish, Connected& connected) {
   int error = 0;
   const SteadyTime began = worker.clock.steady();
   OwnedFd fd = begin_connect(*endpoint, error);
@@ -61,7 +86,7 @@ asio::awaitable<void> dial(WorkerContext& worker, http::Guard& guard, EndpointPt
     connected.cause = cause_of(error);
     co_return;
   }
-  if (!guard.arm(timeout)) {
+  if (!guard.arm(wish.connect_timeout)) {
     connected.cause = Cause::ClientGone;
     co_return;
   }
@@ -82,10 +107,22 @@ asio::awaitable<void> dial(WorkerContext& worker, http::Guard& guard, EndpointPt
   worker.metrics.upstream_connect_seconds.observe(
       std::chrono::duration<double>(worker.clock.steady() - began).count());
   connected.cause = Cause::None;
+  if (wish.backend->tls) {
+    connection->tls = wish.backend->tls;
+    const Millis spent = std::chrono::floor<Millis>(worker.clock.steady() - began);
+    connected.cause = co_await secure(worker, guard, *connection, wish.connect_timeout, spent);
+    if (connected.cause != Cause::None) co_return;
+  }
   connected.connection = std::move(connection);
 }
 
 }  // namespace
+
+void note_tls_failure(const Connection& connection, const std::string& reason) {
+  log::access("tls to backend failed", {{"endpoint", connection.endpoint->name},
+                                        {"server_name", connection.tls->server_name},
+                                        {"reason", reason}});
+}
 
 asio::awaitable<Connected> connect(WorkerContext& worker, http::Guard& guard, Wish wish) {
   Connected connected;
@@ -93,16 +130,17 @@ asio::awaitable<Connected> connect(WorkerContext& worker, http::Guard& guard, Wi
   std::vector<EndpointPtr> tried;
   std::size_t timeouts = 0;
   while (tried.size() < limits::kConnectAttempts && timeouts < limits::kConnectTimeouts) {
-    EndpointPtr endpoint = worker.pool.balancer().pick_endpoint(*wish.upstream, tried);
+    EndpointPtr endpoint = worker.pool.balancer().pick_endpoint(*wish.backend->upstream, tried);
     if (!endpoint) break;
     if (!tried.empty()) worker.metrics.upstream_retries.add();
     connected.active = ActiveToken(endpoint);
     if (wish.max_idle.count() > 0) {
-      connected.connection = worker.pool.take(*endpoint, wish.max_idle, wish.look);
+      connected.connection =
+          worker.pool.take(*endpoint, wish.backend->tls.get(), wish.max_idle, wish.look);
       if (connected.connection) connected.cause = Cause::None;
       if (connected.connection) break;
     }
-    co_await dial(worker, guard, endpoint, wish.connect_timeout, connected);
+    co_await dial(worker, guard, endpoint, wish, connected);
     if (connected.cause == Cause::None || connected.cause == Cause::ClientGone ||
         connected.cause == Cause::Overload) {
       break;

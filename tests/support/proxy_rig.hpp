@@ -214,7 +214,7 @@ class ProxyRig {
                                    .proxy_protocol_from = proxy_protocol_from_,
                                    .tls = *tls_,
                                    .tls_redirect_port = options.tls_redirect_port,
-                                   .tables = config::Tables::build(update, nullptr, *shown),
+                                   .tables = config::Tables::build(update, nullptr, {*shown, nullptr}),
                                    .pool = *pool_,
                                    .connections = manager,
                                    .relay = engine,
