@@ -87,9 +87,20 @@ class SystemCalls(Probe):
                 elif '"GET /end/ ' in line:
                     current = None
                 else:
-                    call = re.match(r"(\d+) +(\w+)\(", line)  # a resumed call was counted when it began
-                    if call:
-                        current[self.names.get(int(call.group(1)), "new")][call.group(2)] += 1
+                    self.count(current, line)
+
+    def count(self, into, line):
+        """A call counts when it begins; one that finds nothing to do then counts as "NAME in vain"."""
+        began, resumed = re.match(r"(\d+) +(\w+)\(", line), re.match(r"(\d+) +<\.\.\. (\w+) resumed>", line)
+        found = began or resumed
+        if not found:
+            return
+        thread, name = into[self.names.get(int(found.group(1)), "new")], found.group(2)
+        if began:
+            thread[name] += 1
+        if " = -1 EAGAIN" in line:
+            thread[name] -= 1
+            thread[name + " in vain"] += 1
 
 
 class Instructions(Probe):

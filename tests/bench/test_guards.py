@@ -97,9 +97,11 @@ def test_a_batch_moves_in_one_call(calls):
 
 @pytest.mark.parametrize("name", ["GET", "TLS GET", "open", "TLS open"])
 def test_system_calls_of_requests(calls, ledger, name):
-    # How often a thread waits depends on who is faster; a read in vain in between, too.
-    found = {call: count for call, count in calls.for_one(name).items() if call not in ("epoll_wait", "futex")}
-    ledger.check("system calls, " + name, sum(found.values()), 0.1)
+    # How often a thread waits or looks in vain depends on who is faster; so does how many lines the log writes at once.
+    found = calls.by_thread(name)
+    found.pop("log", None)
+    ledger.check("system calls, " + name, sum(count for counts in found.values() for call, count in counts.items()
+                                              if call not in ("epoll_wait", "futex") and not call.endswith(" in vain")), 0.05)
 
 
 # --- allocations ----------------------------------------------------------------------------------
