@@ -137,6 +137,29 @@ class Instructions(Probe):
             assert self.found[name], "callgrind wrote nothing for %s" % name
 
 
+    def functions(self, name):
+        """What each function itself costs in one operation, of the threads that carry traffic."""
+        found, names = collections.Counter(), list(self.names.values())
+        for path in glob.glob("%s.%d-*" % (self.out, self.spans[name])):
+            known, current, inclusive = {}, None, False
+            with open(path, encoding="utf-8", errors="replace") as file:
+                text = file.read()
+            if not TRAFFIC.match(names[int(re.search(r"^thread: (\d+)", text, re.MULTILINE).group(1)) - 1]):
+                continue
+            for line in text.splitlines():
+                if function := re.match(r"(c?)fn=\((\d+)\)(?: (.*))?$", line):
+                    called, number, said = function.groups()
+                    known[number] = said or known[number]
+                    current = current if called else known[number]
+                elif line.startswith("calls="):
+                    inclusive = True  # the next line is of what was called
+                elif cost := re.match(r"[-+*\d]\S* (\d+)$", line):
+                    if not inclusive:
+                        found[current] += int(cost.group(1))
+                    inclusive = False
+        return {function: cost / self.operations[name] for function, cost in found.most_common() if cost}
+
+
 class Allocations(Probe):
     SLOT = struct.Struct("qQQQ")
 

@@ -1,7 +1,9 @@
 """The rows of scripts/bench: what is done to each proxy, and which figures of it are shown."""
 import contextlib
 import json
+import os
 import select
+import signal
 import statistics
 import subprocess
 import time
@@ -173,6 +175,29 @@ def beside(quiet, noise):
     return measure
 
 
+def system_calls(bench, peer):
+    """strace over a whole run of row 1, its 64 opens included."""
+    counts = os.path.join(bench.folder, "strace")
+    pids = [word for pid in peer.pids() for word in ("-p", str(pid))]
+    trace = subprocess.Popen(["taskset", "-c", str(bench.proxy_core), "strace", "-c", "-f", "-o", counts, *pids],
+                             stderr=subprocess.PIPE, text=True)
+    try:
+        for _ in pids[::2]:
+            if "attached" not in (line := trace.stderr.readline()):
+                raise Failed("strace: " + line.strip())
+        found = load(bench, peer, mode="echo", **bench.window())
+    finally:
+        trace.send_signal(signal.SIGINT)
+        trace.communicate(timeout=30)
+    total = 0
+    with open(counts, encoding="ascii") as file:
+        for line in file:
+            words = line.split()
+            if len(words) >= 5 and words[3].isdigit() and words[-1] != "total":
+                total += int(words[3])
+    return {"calls": total / found["all_operations"]}
+
+
 def hog(_, peer):
     return {"port": peer.http, "mode": "echo", "connections": 1, "size": 16384, "inflight": 256, "warmup": "200ms"}
 
@@ -191,6 +216,7 @@ STEADY = {"connections": 200, "rate": 2000}
 
 ROWS = {
     "1": Row("64 B echoed, 64 WebSockets, 1 message in flight", echo(), False, 1, MESSAGES),
+    "1s": Row("the same, system calls counted by strace", system_calls, False, 0.2, [("system calls/message", "calls", 2)]),
     "2": Row("64 B echoed, 64 WebSockets, 16 in flight", echo(inflight=16), False, 1, MESSAGES),
     "3": Row("512 B echoed, 1,000 WebSockets", echo(connections=1000, size=512), False, 1, MESSAGES),
     "4": Row("1 MiB echoed, 8 WebSockets", echo(connections=8, size=1 << 20), False, 1, MESSAGES),
