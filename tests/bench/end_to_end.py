@@ -160,7 +160,7 @@ def show(parser, options):
         if options.report == "-":
             print("\n".join(lines))
         else:
-            report.fill(options.report, lines)
+            report.fill(options.report, "measured", lines)
             print("bench: %s has the tables of %s" % (options.report, options.results))
     except (OSError, ValueError) as error:
         parser.error(str(error))
