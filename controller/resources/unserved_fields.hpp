@@ -15,8 +15,8 @@ namespace toyou::resources {
 // most 20. A field that has its harmless default value is none of them.
 std::vector<std::string> unserved_fields(const nlohmann::json& object);
 
-// Every Secret that the route names, whether its field is honoured or not, but for the certificate
-// of spec.tls.
+// Every Secret that the route names in a field that is not honoured: those of the others are judged
+// by what they are for.
 std::vector<SecretRef> named_secrets(const nlohmann::json& object);
 
 }  // namespace toyou::resources

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "controller/source/api_client.hpp"
+#include "controller/source/shared_kind.hpp"
 #include "controller/source/watcher.hpp"
 
 namespace toyou::source {
@@ -22,15 +23,21 @@ std::vector<WatchedResource> watched_resources(bool secrets) {
       {"Service", "v1", "/api/v1/services", false},
       {"EndpointSlice", "discovery.k8s.io/v1", "/apis/discovery.k8s.io/v1/endpointslices", false},
   };
-  // T1: certificates, and no other Secret. Who may not read them still serves plain HTTP.
-  if (secrets) {
+  // T1: certificates, what is labelled as an authority, and no other Secret. Who may not read them
+  // still serves plain HTTP.
+  if (!secrets) return all;
+  const auto add = [&all](const char* name, const char* selector) {
     all.push_back({.kind = "Secret",
                    .api_version = "v1",
                    .path = "/api/v1/secrets",
-                   .selector = "fieldSelector=type%3Dkubernetes.io%2Ftls",
+                   .selector = selector,
                    .page_size = kSecretPage,
-                   .may_be_forbidden = true});
-  }
+                   .may_be_forbidden = true,
+                   .name = name});
+  };
+  add("", "fieldSelector=type%3Dkubernetes.io%2Ftls");
+  add("AuthoritySecret",
+      "fieldSelector=type%21%3Dkubernetes.io%2Ftls&labelSelector=toyou.dev%2Fauthority%3Dtrue");
   return all;
 }
 
@@ -49,6 +56,7 @@ class ApiSource final : public KubernetesSource {
       const std::scoped_lock lock(mutex_);
       waiting_ = resources_.size();
     }
+    secrets_ = std::make_unique<SharedKind>(sink);
     std::random_device random;
     std::vector<std::unique_ptr<Watcher>> watchers;
     for (const auto& resource : resources_) {
@@ -56,9 +64,14 @@ class ApiSource final : public KubernetesSource {
       timing.seed = random();
       Watcher::Listener listener{
           .listed = [this] { one_listed(); },
-          .health = [this,
-                     kind = resource.kind](const std::string& message) { health(kind, message); }};
-      watchers.push_back(std::make_unique<Watcher>(resource, client_, sink, *observed_,
+          .health = [this, name = resource.label()](
+                        const std::string& message) { health(name, message); }};
+      Sink* reports = &sink;
+      if (resource.kind == "Secret") {
+        secret_sinks_.push_back(secrets_->part());
+        reports = secret_sinks_.back().get();
+      }
+      watchers.push_back(std::make_unique<Watcher>(resource, client_, *reports, *observed_,
                                                    std::move(listener), timing));
     }
     for (auto& watcher : watchers) watcher->start();
@@ -87,12 +100,12 @@ class ApiSource final : public KubernetesSource {
     sink_->synced();
   }
 
-  void health(const std::string& kind, const std::string& message) {
+  void health(const std::string& name, const std::string& message) {
     const std::scoped_lock lock(mutex_);  // reports must not overtake each other
     if (message.empty()) {
-      problems_.erase(kind);
+      problems_.erase(name);
     } else {
-      problems_[kind] = message;
+      problems_[name] = message;
     }
     std::vector<InputProblem> list;
     for (const auto& [of, what] : problems_) {
@@ -106,9 +119,11 @@ class ApiSource final : public KubernetesSource {
   const std::shared_ptr<ObservedObjects> observed_;
   Sink* sink_ = nullptr;
   std::mutex mutex_;
-  std::size_t waiting_ = 0;                      // kinds that have not been listed
-  std::map<std::string, std::string> problems_;  // kind -> what is wrong
-  mutable std::mutex watchers_mutex_;            // of the vector, not of what it holds
+  std::size_t waiting_ = 0;                      // what has not been listed
+  std::map<std::string, std::string> problems_;  // name of a watch -> what is wrong
+  std::unique_ptr<SharedKind> secrets_;          // come over two watches
+  std::vector<std::unique_ptr<Sink>> secret_sinks_;
+  mutable std::mutex watchers_mutex_;  // of the vector, not of what it holds
   std::vector<std::unique_ptr<Watcher>> watchers_;
 };
 

@@ -1,5 +1,6 @@
 // Objects from an API server: one watcher (and thread) a kind for IngressClass, Ingress,
-// WebSocketRoute, Service, EndpointSlice and Secret (type kubernetes.io/tls only). The API server
+// WebSocketRoute, Service and EndpointSlice, and two for Secrets: those of type kubernetes.io/tls,
+// and those labelled toyou.dev/authority=true; no other Secret is asked for. The API server
 // away means no news: nothing is removed, and the watch goes on from its last version when it is
 // back.
 #pragma once
@@ -18,7 +19,7 @@ namespace toyou::source {
 
 // Counters of one watcher, since start.
 struct WatchCounts {
-  std::string kind;
+  std::string kind;              // or what it is called where a kind is followed twice
   std::uint64_t relists = 0;     // whole lists, the first included
   std::uint64_t reconnects = 0;  // watches opened after the first
   std::uint64_t errors = 0;      // failed lists and watches (an ordinary end is none)

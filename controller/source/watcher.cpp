@@ -65,7 +65,7 @@ void Watcher::stop() {
 }
 
 WatchCounts Watcher::counts() const {
-  return WatchCounts{.kind = resource_.kind,
+  return WatchCounts{.kind = resource_.label(),
                      .relists = relists_.load(),
                      .reconnects = reconnects_.load(),
                      .errors = errors_.load(),
@@ -120,7 +120,7 @@ Watcher::Outcome Watcher::list() {
     const auto now = std::chrono::steady_clock::now();
     if (!missing_since_) {
       missing_since_ = now;
-      log::warning("custom resource is not defined in the cluster", {{"kind", resource_.kind}});
+      log::warning("custom resource is not defined in the cluster", {{"kind", resource_.label()}});
     }
     if (known_.empty() || now - *missing_since_ >= timing_.missing_grace) finish_list({});
   }
@@ -261,7 +261,7 @@ Watcher::Outcome Watcher::watch_answer(const Result<ApiResponse>& answer) {
 bool Watcher::accept_event(WatchEvent event, Outcome& outcome) {
   if (event.type == WatchEventType::Error) {
     if (integer(event.object, "code") == kGone) {
-      log::info("watch expired", {{"kind", resource_.kind}, {"version", version_}});
+      log::info("watch expired", {{"kind", resource_.label()}, {"version", version_}});
       outcome = Outcome::Expired;
       return false;
     }
@@ -314,7 +314,7 @@ Watcher::Outcome Watcher::failed(const std::string& what, const std::string& mes
 
 void Watcher::healthy() {
   if (problem_.empty()) return;
-  log::info("API server: well again", {{"kind", resource_.kind}});
+  log::info("API server: well again", {{"kind", resource_.label()}});
   problem_.clear();
   listener_.health({});
 }

@@ -34,6 +34,8 @@ struct WatchedResource {
   int page_size = limits::kListPageSize;
   // Others need not wait for it where we may not read it: then there are no objects, for as long.
   bool may_be_forbidden = false;
+  std::string name = {};  // in reports, where a kind is followed twice; empty: the kind
+  [[nodiscard]] const std::string& label() const { return name.empty() ? kind : name; }
 };
 
 struct WatcherTiming {
@@ -63,7 +65,6 @@ class Watcher {
   void cancel();  // begins to stop, at once
   void stop();    // cancel, and join
   [[nodiscard]] WatchCounts counts() const;
-  [[nodiscard]] const std::string& kind() const { return resource_.kind; }
 
  private:
   enum class Outcome : std::uint8_t {
