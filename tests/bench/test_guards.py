@@ -99,6 +99,14 @@ def test_system_calls_of_requests(calls, ledger, name):
                                               if call not in ("epoll_wait", "futex") and not call.endswith(" in vain")), 0.05)
 
 
+@pytest.mark.parametrize("name", ["GET", "open"])
+def test_nothing_is_looked_at_in_vain(calls, name):
+    found = calls.by_thread(name)
+    in_vain = {(thread, call): count for thread, counts in found.items() for call, count in counts.items()
+               if call.endswith(" in vain") and thread != "log"}
+    assert all(count < 0.05 for count in in_vain.values()), in_vain
+
+
 # --- allocations ----------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", ["echo", "echo of 64 connections", "echo in batches of 16", "echo beside idle connections"])
