@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "common/limits.hpp"
 #include "dataplane/config/tables.hpp"
 #include "dataplane/upstream/sessions.hpp"
 #include "tests/support/snapshot_builders.hpp"
