@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "common/limits.hpp"
+#include "dataplane/net/proxy_protocol.hpp"
 #include "dataplane/upstream/pool.hpp"
 
 namespace toyou::http {
@@ -56,6 +57,17 @@ std::string format_endpoint(const config::EndpointState& endpoint) {
   const bool v6 = endpoint.address.find(':') != std::string::npos;
   return v6 ? fmt::format("[{}]:{}", endpoint.address, endpoint.port)
             : fmt::format("{}:{}", endpoint.address, endpoint.port);
+}
+
+std::string backend_preamble(Exchange& x) {
+  if (x.route->route.backend_proxy_protocol != snapshot::ProxyProtocol::V2) return {};
+  error_code ec;
+  const asio::ip::address client = asio::ip::make_address(x.forwarded.client, ec);
+  TOYOU_ASSERT(!ec);  // of a socket, a PROXY header, or a field that was checked
+  // Of a client behind another proxy only the address is known.
+  const bool is_peer = x.forwarded.client == x.peer.address;
+  const tcp::endpoint server = x.client.socket().local_endpoint(ec);
+  return net::proxy_header_v2({client, is_peer ? x.peer.port : std::uint16_t{0}}, server);
 }
 
 }  // namespace toyou::http

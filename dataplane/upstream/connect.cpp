@@ -69,6 +69,15 @@ asio::awaitable<void> dial(WorkerContext& worker, http::Guard& guard, EndpointPt
       std::chrono::duration<double>(worker.clock.steady() - began).count());
   connected.cause = Cause::None;
   auto connection = std::make_unique<Connection>(std::move(socket), std::move(endpoint));
+  if (!wish.preamble.empty()) {
+    connection->named_client = true;
+    http::Buffers buffers;
+    buffers.add(wish.preamble);
+    ec = co_await connection->stream.write(guard, wish.connect_timeout, buffers);
+    if (ec) connected.cause = cause_of(ec, guard);
+    guard.disarm();
+    if (ec) co_return;
+  }
   if (wish.backend->tls) {
     connection->tls = wish.backend->tls;
     const Millis spent = std::chrono::floor<Millis>(worker.clock.steady() - began);
@@ -97,7 +106,7 @@ asio::awaitable<Connected> connect(WorkerContext& worker, http::Guard& guard, Wi
     if (!endpoint) break;
     if (!tried.empty()) worker.metrics.upstream_retries.add();
     connected.active = ActiveToken(endpoint);
-    if (wish.max_idle.count() > 0) {
+    if (wish.max_idle.count() > 0 && wish.preamble.empty()) {
       connected.connection = worker.pool.take(*endpoint, wish.backend->tls.get(), wish.max_idle);
       if (connected.connection) connected.cause = Cause::None;
       if (connected.connection) break;

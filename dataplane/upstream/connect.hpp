@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "common/asio.hpp"
 #include "common/cause.hpp"
@@ -16,6 +17,8 @@ struct Wish {
   const config::RouteBackend* backend = nullptr;  // that resolves; the exchange's tables hold it
   Millis connect_timeout{0};
   Millis max_idle{0};  // an idle connection must be younger; 0: a new connection only
+  // Said first, before TLS. Not empty: a new connection only, and it is this client's alone.
+  std::string_view preamble = {};
 };
 
 struct Connected {

@@ -119,6 +119,8 @@ def test_a_backend_that_proves_its_name(place, authority, certificate):
         assert backend.handshakes[0].server_name == NAME
         assert backend.handshakes[0].protocol == "http/1.1"
         assert backend.handshakes[0].certificate is None
+        (shown,) = [item for item in site.gateway.json("/api/v1/routes")["routes"] if item["host"] == site.host]
+        assert shown["backends"][0]["tls"] == {"serverName": NAME, "verified": True}
 
 
 def test_the_name_of_the_service_where_none_is_given(place, authority):
@@ -243,6 +245,19 @@ def test_a_backend_that_asks_for_our_certificate(place, authority, certificate, 
         # Connections of the one are not for the other: nothing of what was proven is borrowed.
         assert with_one.fetch().status == 200
         assert without.fetch().status == 502
+
+
+def test_no_key_is_in_logs_or_pages(launch, authority, certificate):
+    ours = authority.issue("quiet.client")
+    with Backend(secured(serve_json("b"), server_context(certificate, clients=authority))) as backend:
+        toyou = launch("--log-level", "debug")
+        site = Place(toyou, backend, secrets=[*ca(authority), tls_secret("%s-client", ours)],
+                     tls={"caSecretName": "%s-ca", "serverName": NAME, "clientCertificateSecretName": "%s-client"})
+        assert site.fetch().status == 200
+        pages = [toyou.get(path).text for path in ("/metrics", "/api/v1/status", "/api/v1/snapshot", "/api/v1/routes")]
+        toyou.stop()
+        words = ours.key.splitlines()[1:-1] + [encoded(ours.key)[40:100]]
+        assert not [word for word in words for text in [*toyou.err, *toyou.out, *pages] if word in text]
 
 
 # --- what is shared ------------------------------------------------------------------------------
