@@ -227,8 +227,10 @@ void Channel::install_session_callback(SSL_CTX* context) {
   SSL_CTX_sess_set_new_cb(context, [](SSL* ssl, SSL_SESSION* session) {
     const std::shared_ptr<SessionSlot>& slot = channel_of(ssl).sessions_;
     if (!slot || SSL_SESSION_is_resumable(session) != 1) return 0;
-    slot->session.reset(session);
-    return 1;  // ours now
+    // A copy: OpenSSL takes the original for spoiled when its connection ends without close_notify,
+    // as kept ones do.
+    slot->session.reset(SSL_SESSION_dup(session));
+    return 0;
   });
 }
 

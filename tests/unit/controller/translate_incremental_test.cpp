@@ -55,6 +55,8 @@ TEST_P(Incremental, EqualsFullTranslation) {
   std::set<ObjectKey> changed;
   std::size_t routes = 0;
   std::size_t certificates = 0;
+  std::size_t authorities = 0;
+  std::size_t ours = 0;
   WallTime now = year(2019);
   for (int step = 0; step < 400; ++step) {
     changed.insert(world.edit(store));
@@ -69,11 +71,15 @@ TEST_P(Incremental, EqualsFullTranslation) {
     routes += full.snapshot.size();
     for (const auto& [key, object] : full.snapshot) {
       certificates += std::holds_alternative<snapshot::Certificate>(object) ? 1 : 0;
+      authorities += std::holds_alternative<snapshot::Authority>(object) ? 1 : 0;
+      ours += std::holds_alternative<snapshot::ClientCertificate>(object) ? 1 : 0;
     }
     changed.clear();
   }
   EXPECT_GT(routes, 300U);  // else the world is too empty to say anything
   EXPECT_GT(certificates, 20U);
+  EXPECT_GT(authorities, 5U);
+  EXPECT_GT(ours, 0U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, Incremental, ::testing::Range(1U, 9U));
