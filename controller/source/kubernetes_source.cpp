@@ -1,5 +1,6 @@
 #include "controller/source/kubernetes_source.hpp"
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 #include <random>
@@ -14,24 +15,68 @@ namespace {
 // of them stays below what an answer may have.
 constexpr int kSecretPage = 32;
 
-std::vector<WatchedResource> watched_resources(bool secrets) {
-  std::vector<WatchedResource> all = {
-      {"IngressClass", "networking.k8s.io/v1", "/apis/networking.k8s.io/v1/ingressclasses", false},
-      {"Ingress", "networking.k8s.io/v1", "/apis/networking.k8s.io/v1/ingresses", false},
-      {"WebSocketRoute", "toyou.dev/v1alpha1", "/apis/toyou.dev/v1alpha1/websocketroutes", true},
-      {"Service", "v1", "/api/v1/services", false},
-      {"EndpointSlice", "discovery.k8s.io/v1", "/apis/discovery.k8s.io/v1/endpointslices", false},
+std::string path_of(const std::string& api_version, const std::string& ns,
+                    const std::string& plural) {
+  const std::string api = (api_version == "v1" ? "/api/" : "/apis/") + api_version;
+  return ns.empty() ? api + "/" + plural : api + "/namespaces/" + ns + "/" + plural;
+}
+
+// Of one namespace, or of all.
+void watch_namespace(const std::string& ns, bool secrets, std::vector<WatchedResource>& all) {
+  const auto watch = [&](const char* kind, const char* api_version, const char* plural,
+                         bool optional = false) {
+    all.push_back({.kind = kind,
+                   .api_version = api_version,
+                   .path = path_of(api_version, ns, plural),
+                   .optional = optional,
+                   .ns = ns});
   };
+  watch("Ingress", "networking.k8s.io/v1", "ingresses");
+  watch("WebSocketRoute", "toyou.dev/v1alpha1", "websocketroutes", true);
+  watch("Service", "v1", "services");
+  watch("EndpointSlice", "discovery.k8s.io/v1", "endpointslices");
+  if (!secrets) return;
   // T1: certificates, and no other Secret. Who may not read them still serves plain HTTP.
-  if (secrets) {
-    all.push_back({.kind = "Secret",
-                   .api_version = "v1",
-                   .path = "/api/v1/secrets",
-                   .selector = "fieldSelector=type%3Dkubernetes.io%2Ftls",
-                   .page_size = kSecretPage,
-                   .may_be_forbidden = true});
+  all.push_back({.kind = "Secret",
+                 .api_version = "v1",
+                 .path = path_of("v1", ns, "secrets"),
+                 .selector = "fieldSelector=type%3Dkubernetes.io%2Ftls",
+                 .page_size = kSecretPage,
+                 .may_be_forbidden = true,
+                 .ns = ns});
+}
+
+// The one Service outside of the namespaces: the one whose addresses are published.
+void watch_publish_service(const KubernetesOptions& options, std::vector<WatchedResource>& all) {
+  const auto slash = options.publish_service.find('/');
+  if (slash == std::string::npos || !options.publish_addresses.empty()) return;
+  const auto ns = options.publish_service.substr(0, slash);
+  const auto& named = options.namespaces;
+  if (std::find(named.begin(), named.end(), ns) != named.end()) return;
+  const auto name = query_escape("metadata.name=" + options.publish_service.substr(slash + 1));
+  all.push_back({.kind = "Service",
+                 .api_version = "v1",
+                 .path = path_of("v1", ns, "services"),
+                 .selector = "fieldSelector=" + name,
+                 .ns = ns});
+}
+
+std::vector<WatchedResource> watched_resources(const KubernetesOptions& options) {
+  std::vector<WatchedResource> all;
+  if (options.namespaces.empty()) {
+    all.push_back({.kind = "IngressClass",
+                   .api_version = "networking.k8s.io/v1",
+                   .path = "/apis/networking.k8s.io/v1/ingressclasses"});
+    watch_namespace({}, options.secrets, all);
+    return all;
   }
+  for (const auto& ns : options.namespaces) watch_namespace(ns, options.secrets, all);
+  watch_publish_service(options, all);
   return all;
+}
+
+std::string title(const WatchedResource& resource) {
+  return resource.ns.empty() ? resource.kind : resource.kind + " in " + resource.ns;
 }
 
 class ApiSource final : public KubernetesSource {
@@ -56,8 +101,8 @@ class ApiSource final : public KubernetesSource {
       timing.seed = random();
       Watcher::Listener listener{
           .listed = [this] { one_listed(); },
-          .health = [this,
-                     kind = resource.kind](const std::string& message) { health(kind, message); }};
+          .health = [this, what = title(resource)](
+                        const std::string& message) { health(what, message); }};
       watchers.push_back(std::make_unique<Watcher>(resource, client_, sink, *observed_,
                                                    std::move(listener), timing));
     }
@@ -87,16 +132,16 @@ class ApiSource final : public KubernetesSource {
     sink_->synced();
   }
 
-  void health(const std::string& kind, const std::string& message) {
+  void health(const std::string& what, const std::string& message) {
     const std::scoped_lock lock(mutex_);  // reports must not overtake each other
     if (message.empty()) {
-      problems_.erase(kind);
+      problems_.erase(what);
     } else {
-      problems_[kind] = message;
+      problems_[what] = message;
     }
     std::vector<InputProblem> list;
-    for (const auto& [of, what] : problems_) {
-      list.push_back({.file = client_.server(), .line = 0, .field = of, .message = what});
+    for (const auto& [of, wrong] : problems_) {
+      list.push_back({.file = client_.server(), .line = 0, .field = of, .message = wrong});
     }
     sink_->problems(std::move(list));
   }
@@ -106,8 +151,8 @@ class ApiSource final : public KubernetesSource {
   const std::shared_ptr<ObservedObjects> observed_;
   Sink* sink_ = nullptr;
   std::mutex mutex_;
-  std::size_t waiting_ = 0;                      // kinds that have not been listed
-  std::map<std::string, std::string> problems_;  // kind -> what is wrong
+  std::size_t waiting_ = 0;                      // watchers that have not listed
+  std::map<std::string, std::string> problems_;  // title -> what is wrong
   mutable std::mutex watchers_mutex_;            // of the vector, not of what it holds
   std::vector<std::unique_ptr<Watcher>> watchers_;
 };
@@ -119,7 +164,7 @@ Result<std::unique_ptr<KubernetesSource>> make_kubernetes_source(
   ApiClient::prepare_process();
   auto access = load_access(options.kubeconfig);
   if (!access) return tl::unexpected(access.error());
-  return std::make_unique<ApiSource>(std::move(*access), watched_resources(options.secrets),
+  return std::make_unique<ApiSource>(std::move(*access), watched_resources(options),
                                      std::move(observed));
 }
 

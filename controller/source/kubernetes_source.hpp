@@ -1,7 +1,7 @@
 // Objects from an API server: one watcher (and thread) a kind for IngressClass, Ingress,
-// WebSocketRoute, Service, EndpointSlice and Secret (type kubernetes.io/tls only). The API server
-// away means no news: nothing is removed, and the watch goes on from its last version when it is
-// back.
+// WebSocketRoute, Service, EndpointSlice and Secret (type kubernetes.io/tls only); or, where
+// namespaces are named, one for each kind but IngressClass in each of them. The API server away
+// means no news: nothing is removed, and the watch goes on from its last version when it is back.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +19,7 @@ namespace toyou::source {
 // Counters of one watcher, since start.
 struct WatchCounts {
   std::string kind;
+  std::string ns;                // whose objects; empty: of all namespaces
   std::uint64_t relists = 0;     // whole lists, the first included
   std::uint64_t reconnects = 0;  // watches opened after the first
   std::uint64_t errors = 0;      // failed lists and watches (an ordinary end is none)

@@ -66,6 +66,7 @@ void Watcher::stop() {
 
 WatchCounts Watcher::counts() const {
   return WatchCounts{.kind = resource_.kind,
+                     .ns = resource_.ns,
                      .relists = relists_.load(),
                      .reconnects = reconnects_.load(),
                      .errors = errors_.load(),
@@ -120,7 +121,7 @@ Watcher::Outcome Watcher::list() {
     const auto now = std::chrono::steady_clock::now();
     if (!missing_since_) {
       missing_since_ = now;
-      log::warning("custom resource is not defined in the cluster", {{"kind", resource_.kind}});
+      report("not defined in this cluster: install the CustomResourceDefinition of this release");
     }
     if (known_.empty() || now - *missing_since_ >= timing_.missing_grace) finish_list({});
   }
@@ -304,12 +305,14 @@ void Watcher::report_removal(const ObjectKey& key) {
 
 Watcher::Outcome Watcher::failed(const std::string& what, const std::string& message) {
   errors_.fetch_add(1);
-  const auto problem = what + ": " + message;
-  if (problem != problem_) {  // once, not at each retry; whoever is told logs it
-    problem_ = problem;
-    listener_.health(problem);
-  }
+  report(what + ": " + message);
   return Outcome::Failed;
+}
+
+void Watcher::report(std::string problem) {
+  if (problem == problem_) return;  // once, not at each retry; whoever is told logs it
+  problem_ = std::move(problem);
+  listener_.health(problem_);
 }
 
 void Watcher::healthy() {

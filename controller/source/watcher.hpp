@@ -34,6 +34,7 @@ struct WatchedResource {
   int page_size = limits::kListPageSize;
   // Others need not wait for it where we may not read it: then there are no objects, for as long.
   bool may_be_forbidden = false;
+  std::string ns = {};  // that `path` names, for messages and counters; empty: none
 };
 
 struct WatcherTiming {
@@ -90,6 +91,7 @@ class Watcher {
   void report_upsert(const resources::ObjectKey& key, nlohmann::json object);
   void report_removal(const resources::ObjectKey& key);
   Outcome failed(const std::string& what, const std::string& message);
+  void report(std::string problem);
   void healthy();
   [[nodiscard]] bool pause(Millis duration);  // false: stopped
   [[nodiscard]] bool stopping() const { return cancellation_.cancelled(); }

@@ -1,4 +1,5 @@
 """The chart against a real API server: schemas, admission, Helm's whole life, and the rights of the controller."""
+import contextlib
 import json
 import os
 import re
@@ -133,44 +134,61 @@ NAMESPACE, ADDRESS = "life3", "192.0.2.10"
 
 def controller_flags(objects):
     """The chart's own, less what names places in a container."""
-    ours = ("--source", "--snapshot-dir", "--admin-address", "--log-format")
+    ours = ("--source", "--snapshot-dir", "--admin-address", "--metrics-address", "--log-format")
     return [flag for flag in container(objects, "controller")["args"] if not flag.startswith(ours)]
 
 
-@pytest.fixture(scope="module")
-def pair(cluster, tmp_path_factory, authority):
-    """Both programs, with the account of an installed release."""
-    run("install", "toyou", CHART, "-n", NAMESPACE, "--create-namespace")
-    cluster.kubectl("wait", "--for=condition=Established", "crd/" + CRD, "--timeout=60s")
-    cluster.api("PATCH", "/api/v1/namespaces/%s/services/toyou/status" % NAMESPACE,
-                {"status": {"loadBalancer": {"ingress": [{"ip": ADDRESS}]}}}, "application/merge-patch+json")
-    it = Pair(tmp_path_factory.mktemp("pair"), cluster.ctl("kubeconfig", NAMESPACE, "toyou"))
-    backend = Backend(serve_json("web"), addresses=(("198.18.1.1", 0),))
-    services = manifests.service("web", [(backend.address, backend.port)], NAMESPACE)
-    certificate = authority.issue("web.example.com")
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "web", "namespace": NAMESPACE},
+def everything(namespace, backend, certificate):
+    """Objects that make the controller do all that it can do."""
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "web", "namespace": namespace},
               "type": "kubernetes.io/tls", "stringData": {"tls.crt": certificate.chain, "tls.key": certificate.key}}
-    web = manifests.ingress("web", "web.example.com", "web", NAMESPACE)
+    web = manifests.ingress("web", "web.example.com", "web", namespace)
     web["spec"]["tls"] = [{"hosts": ["web.example.com"], "secretName": "web"}]
-    cluster.kubectl("apply", "-f", "-", objects=[
-        *services, secret, web,
-        manifests.ingress("lost", "lost.example.com", "nothing", NAMESPACE),
-        manifests.websocket_route("chat", "chat.example.com", "web", NAMESPACE, origins={"allow": ["self"], "missing": "Deny"})])
-    it.start_controller(*controller_flags(render(namespace=NAMESPACE)))
-    it.start_dataplane()
-    yield it
-    it.stop()
-    backend.close()
-    run("uninstall", "toyou", "-n", NAMESPACE)
+    return [*manifests.service("web", [(backend.address, backend.port)], namespace), secret, web,
+            manifests.ingress("lost", "lost.example.com", "nothing", namespace),
+            manifests.websocket_route("chat", "chat.example.com", "web", namespace, origins={"allow": ["self"], "missing": "Deny"})]
 
 
-def granted(objects, kind):
-    return {(group, resource, verb) for o in objects if o["kind"] == kind for rule in o["rules"]
+@contextlib.contextmanager
+def installed(cluster, folder, namespace, *values):
+    """The two programs with the account of an installed release, and with its flags."""
+    run("install", "toyou", CHART, "-n", namespace, "--create-namespace", *values)
+    cluster.kubectl("wait", "--for=condition=Established", "crd/" + CRD, "--timeout=60s")
+    cluster.api("PATCH", "/api/v1/namespaces/%s/services/toyou/status" % namespace,
+                {"status": {"loadBalancer": {"ingress": [{"ip": ADDRESS}]}}}, "application/merge-patch+json")
+    it = Pair(folder, cluster.ctl("kubeconfig", namespace, "toyou"))
+    try:
+        it.start_controller(*controller_flags(render(*values, namespace=namespace)))
+        it.start_dataplane()
+        yield it
+    finally:
+        it.stop()
+        run("uninstall", "toyou", "-n", namespace)
+
+
+@pytest.fixture(scope="module")
+def web_backend():
+    with Backend(serve_json("web"), addresses=(("198.18.1.1", 0),)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def pair(cluster, tmp_path_factory, authority, web_backend):
+    with installed(cluster, tmp_path_factory.mktemp("pair"), NAMESPACE) as it:
+        cluster.kubectl("apply", "-f", "-", objects=everything(NAMESPACE, web_backend, authority.issue("web.example.com")))
+        yield it
+
+
+def granted(objects):
+    """(namespace, group, resource, verb); namespace "": in all of them, and what is in none."""
+    return {(o["metadata"].get("namespace", ""), group, resource, verb)
+            for o in objects if o["kind"] in ("ClusterRole", "Role") for rule in o["rules"]
             for group in rule["apiGroups"] for resource in rule["resources"] for verb in rule["verbs"]}
 
 
-def used(account):
-    """(allowed, refused) sets of (group, resource, verb) that the audit log has of an account."""
+def used(account, namespaces):
+    """(allowed, refused) sets of the same that the audit log has of an account; what is not in `namespaces` counts as "".
+    A list of one named object is one of the namespace."""
     sets = ({}, {})
     with open(os.environ["CLUSTER_AUDIT"], encoding="utf-8") as file:
         for line in file:
@@ -180,33 +198,60 @@ def used(account):
             ref = event["objectRef"]
             resource = "/".join(filter(None, (ref["resource"], ref.get("subresource"))))
             decision = event["annotations"].get("authorization.k8s.io/decision")
-            sets[decision != "allow"][(ref.get("apiGroup", ""), resource, event["verb"])] = True
+            namespace = ref.get("namespace", "") if ref.get("namespace") in namespaces else ""
+            sets[decision != "allow"][(namespace, ref.get("apiGroup", ""), resource, event["verb"])] = True
     return set(sets[0]), set(sets[1])
 
 
-def test_the_rights_are_those_that_are_used(cluster, pair):
+def all_is_done(cluster, namespace):
+    """Waits until the status of everything() is written."""
     def address():
-        _, found = cluster.api("GET", "/apis/networking.k8s.io/v1/namespaces/%s/ingresses/web" % NAMESPACE)
+        _, found = cluster.api("GET", "/apis/networking.k8s.io/v1/namespaces/%s/ingresses/web" % namespace)
         return [entry.get("ip") for entry in found["status"]["loadBalancer"].get("ingress", [])]
 
     def programmed():
-        _, found = cluster.api("GET", "/apis/toyou.dev/v1alpha1/namespaces/%s/websocketroutes/chat" % NAMESPACE)
+        _, found = cluster.api("GET", "/apis/toyou.dev/v1alpha1/namespaces/%s/websocketroutes/chat" % namespace)
         return [c["status"] for c in found.get("status", {}).get("conditions", []) if c["type"] == "Programmed"]
 
     def events():
-        return cluster.api("GET", "/apis/events.k8s.io/v1/namespaces/%s/events" % NAMESPACE)[1]["items"]
+        return cluster.api("GET", "/apis/events.k8s.io/v1/namespaces/%s/events" % namespace)[1]["items"]
 
     eventually(lambda: address() == [ADDRESS], LONG)
     eventually(lambda: programmed() == ["True"], LONG)
     eventually(events, LONG)
-    objects = render(namespace=NAMESPACE)
-    everything = granted(objects, "ClusterRole") | granted(objects, "Role")
-    account = "system:serviceaccount:%s:toyou" % NAMESPACE
-    eventually(lambda: everything <= used(account)[0], LONG)
-    allowed, refused = used(account)
-    assert allowed == everything
+
+
+def check_rights(account, rights):
+    namespaces = {namespace for namespace, *_ in rights}
+    eventually(lambda: rights <= used(account, namespaces)[0], LONG)
+    allowed, refused = used(account, namespaces)
+    assert allowed == rights
     assert not refused
-    assert not [verb for _, _, verb in everything if verb in ("*", "delete", "deletecollection")]
+    assert not [verb for *_, verb in rights if verb in ("*", "delete", "deletecollection")]
+
+
+def test_the_rights_are_those_that_are_used(cluster, pair):
+    del pair
+    all_is_done(cluster, NAMESPACE)
+    check_rights("system:serviceaccount:%s:toyou" % NAMESPACE, granted(render(namespace=NAMESPACE)))
+
+
+def test_the_rights_in_namespaces_are_those_that_are_used(cluster, tmp_path, authority, web_backend):
+    """watchNamespaces: nothing in the cluster, all of it in each of the namespaces."""
+    home, watched = "life4", ("life4-a", "life4-b")
+    values = ("--set", "watchNamespaces={%s}" % ",".join(watched))
+    for namespace in watched:
+        cluster.kubectl("create", "namespace", namespace)
+    with installed(cluster, tmp_path, home, *values):
+        for namespace in watched:
+            cluster.kubectl("apply", "-f", "-", objects=everything(namespace, web_backend, authority.issue("web.example.com")))
+        for namespace in watched:
+            all_is_done(cluster, namespace)
+        rights = granted(render(*values, namespace=home))
+        assert {namespace for namespace, *_ in rights} == {home, *watched}
+        check_rights("system:serviceaccount:%s:toyou" % home, rights)
+    left = json.loads(cluster.kubectl("get", "role,rolebinding", "-A", "-o", "json"))["items"]
+    assert not [o["metadata"] for o in left if o["metadata"]["namespace"] in watched]
 
 
 # Labels that Prometheus adds, or that a rule's own functions make.

@@ -73,6 +73,13 @@ REFUSED = [
     ("tls.secrets=false,tls.defaultCertificate=a/b", "needs tls.secrets"),
     ("tls.defaultCertificate=only-a-name", "/tls/defaultCertificate"),
     ("tls.minVersion=1.1", "/tls/minVersion"),
+    ("watchNamespaces={Shop}", "/watchNamespaces/0"),
+    ("watchNamespaces={shop\\,shop}", "/watchNamespaces/0"),
+    ("watchNamespaces={shop,shop}", "/watchNamespaces"),
+    ("watchNamespaces={shop},tls.defaultCertificate=infra/wildcard", "tls.defaultCertificate is in namespace infra, which watchNamespaces"),
+    ("watchNamespaces={shop},controller.defaultBackendService=infra/f:80", "controller.defaultBackendService is in namespace infra"),
+    ("dataplane.seccompLocalhostProfile=/etc/profile.json", "/dataplane/seccompLocalhostProfile"),
+    ("dataplane.seccompLocalhostProfile=../profile.json", "/dataplane/seccompLocalhostProfile"),
     ("ports.http=9901", "two of the ports are the same"),
     ("service.http.enabled=false,service.https.enabled=false", "are both disabled"),
 ]
@@ -98,6 +105,73 @@ def test_only_the_controller_gets_a_token():
     assert workload(objects)["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
     mounts = {name: {m["name"] for m in container(objects, name)["volumeMounts"]} for name in ("controller", "dataplane")}
     assert mounts == {"controller": {"snapshot", "token"}, "dataplane": {"snapshot"}}
+
+
+def test_a_seccomp_profile_is_for_the_dataplane_alone():
+    objects = render(*of_set("io-uring"))
+    profiles = {name: container(objects, name)["securityContext"].get("seccompProfile") for name in ("controller", "dataplane")}
+    assert profiles == {"controller": None, "dataplane": {"type": "Localhost", "localhostProfile": "toyou-io-uring.json"}}
+    assert container(objects, "dataplane")["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert workload(objects)["spec"]["template"]["spec"]["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+
+
+def rights_on(objects, resource):
+    return {(o["kind"], o["metadata"].get("namespace")) for o in objects if o["kind"] in ("Role", "ClusterRole")
+            for rule in o["rules"] if resource in rule["resources"] and "resourceNames" not in rule}
+
+
+@pytest.mark.parametrize("secrets", [True, False])
+def test_namespaces_have_roles_of_their_own(secrets):
+    values = "watchNamespaces={shop,chat},tls.secrets=" + str(secrets).lower()
+    objects = render("--set", values)
+    assert not [o for o in objects if o["kind"] in ("ClusterRole", "ClusterRoleBinding")]
+    there = {("Role", "shop"), ("Role", "chat")}
+    assert rights_on(objects, "ingresses") == there
+    assert rights_on(objects, "secrets") == (there if secrets else set())
+    assert rights_on(objects, "ingressclasses") == set()
+    bound = {o["metadata"]["namespace"]: o["subjects"] for o in objects if o["kind"] == "RoleBinding"}
+    account = {"kind": "ServiceAccount", "name": "toyou", "namespace": "toyou"}
+    assert bound == {"shop": [account], "chat": [account], "toyou": [account]}
+    assert "--watch-namespaces=shop,chat" in container(objects, "controller")["args"]
+    assert "--legacy-class=toyou" in container(objects, "controller")["args"]
+
+
+@pytest.mark.parametrize("values,own", [
+    ("watchNamespaces={shop}", True), ("watchNamespaces={shop,toyou}", False), ("watchNamespaces={shop},service.enabled=false", False),
+    ("watchNamespaces={shop},controller.publishAddresses={192.0.2.1}", False), ("replicas=1", False)])
+def test_its_own_service_is_watched_by_name_where_nothing_else_shows_it(values, own):
+    lease = one(render("--set", values), "Role", "-lease")
+    named = [rule for rule in lease["rules"] if rule["resources"] == ["services"]]
+    assert [rule["resourceNames"] for rule in named] == ([["toyou"]] if own else [])
+
+
+def test_a_default_class_needs_no_ingress_class_to_be_read():
+    for values, expected in (("watchNamespaces={a},ingressClass.default=true", True), ("ingressClass.default=true", False)):
+        assert ("--watch-without-class" in container(render("--set", values), "controller")["args"]) is expected
+
+
+def hooks(objects):
+    return {o["kind"]: o for o in objects if "helm.sh/hook" in o["metadata"].get("annotations", {})}
+
+
+@pytest.mark.parametrize("values,kinds,namespace", [
+    ((), {"Service", "Ingress", "Pod"}, "toyou"), (("--set", "watchNamespaces={a,b}"), {"Service", "Ingress", "Pod"}, "a"),
+    (("--set", "watchNamespaces={a,toyou}"), {"Service", "Ingress", "Pod"}, "toyou"),
+    (("--set", "service.enabled=false"), {"Pod"}, "toyou"), (("--set", "service.http.enabled=false"), {"Pod"}, "toyou"),
+    (("--set", "service.enabled=false,metrics.enabled=false"), set(), None)])
+def test_helm_test_cleans_up(values, kinds, namespace):
+    found = hooks(render(*values))
+    assert set(found) == kinds
+    for o in found.values():
+        assert o["metadata"]["annotations"]["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded,hook-failed"
+        assert o["metadata"]["namespace"] == namespace
+    if "Ingress" in kinds:
+        host = found["Ingress"]["spec"]["rules"][0]["host"]
+        assert "--host=" + host in found["Pod"]["spec"]["containers"][0]["args"]
+        selector = found["Service"]["spec"]["selector"]
+        assert selector.items() <= found["Pod"]["metadata"]["labels"].items()
+        # The release's own Service must not take it for one of its pods.
+        assert not one(render(*values, "--skip-tests"), "Service", "toyou")["spec"]["selector"].items() <= found["Pod"]["metadata"]["labels"].items()
 
 
 def test_two_installations_share_no_name():
