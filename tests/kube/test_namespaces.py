@@ -117,7 +117,7 @@ def test_a_namespace_without_rights_is_named(cluster, tmp_path):
     """The controller is not ready, and says for which namespace; once it has the rights, it is."""
     flags = install(cluster, *IN)
     given = [flag if not flag.startswith("--watch-namespaces") else "--watch-namespaces=%s,%s" % (IN[0], OUT) for flag in flags]
-    controller = Controller(str(tmp_path / "snapshots"), cluster.ctl("kubeconfig", HOME, "toyou"), *given, "--lease-name=none")
+    controller = Controller(str(tmp_path / "snapshots"), cluster.ctl("kubeconfig", HOME, "toyou"), *given)
     try:
         controller.await_admin()
         words = "Ingress in %s: list: 403 Forbidden" % OUT
