@@ -138,15 +138,18 @@ def controller_flags(objects):
     return [flag for flag in container(objects, "controller")["args"] if not flag.startswith(ours)]
 
 
-def everything(namespace, backend, certificate):
+def everything(namespace, backend, authority, class_name="toyou", domain="example.com"):
     """Objects that make the controller do all that it can do."""
+    certificate = authority.issue("web." + domain)
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "web", "namespace": namespace},
               "type": "kubernetes.io/tls", "stringData": {"tls.crt": certificate.chain, "tls.key": certificate.key}}
-    web = manifests.ingress("web", "web.example.com", "web", namespace)
-    web["spec"]["tls"] = [{"hosts": ["web.example.com"], "secretName": "web"}]
-    return [*manifests.service("web", [(backend.address, backend.port)], namespace), secret, web,
-            manifests.ingress("lost", "lost.example.com", "nothing", namespace),
-            manifests.websocket_route("chat", "chat.example.com", "web", namespace, origins={"allow": ["self"], "missing": "Deny"})]
+    web = manifests.ingress("web", "web." + domain, "web", namespace)
+    web["spec"]["tls"] = [{"hosts": ["web." + domain], "secretName": "web"}]
+    ours = [web, manifests.ingress("lost", "lost." + domain, "nothing", namespace),
+            manifests.websocket_route("chat", "chat." + domain, "web", namespace, origins={"allow": ["self"], "missing": "Deny"})]
+    for one_of_ours in ours:
+        one_of_ours["spec"]["ingressClassName"] = class_name
+    return [*manifests.service("web", [(backend.address, backend.port)], namespace), secret, *ours]
 
 
 @contextlib.contextmanager
@@ -175,7 +178,7 @@ def web_backend():
 @pytest.fixture(scope="module")
 def pair(cluster, tmp_path_factory, authority, web_backend):
     with installed(cluster, tmp_path_factory.mktemp("pair"), NAMESPACE) as it:
-        cluster.kubectl("apply", "-f", "-", objects=everything(NAMESPACE, web_backend, authority.issue("web.example.com")))
+        cluster.kubectl("apply", "-f", "-", objects=everything(NAMESPACE, web_backend, authority))
         yield it
 
 
@@ -186,9 +189,9 @@ def granted(objects):
             for group in rule["apiGroups"] for resource in rule["resources"] for verb in rule["verbs"]}
 
 
-def used(account, namespaces):
-    """(allowed, refused) sets of the same that the audit log has of an account; what is not in `namespaces` counts as "".
-    A list of one named object is one of the namespace."""
+def used(account, rights):
+    """(allowed, refused) sets of the same that the audit log has of an account. What is done in a namespace counts as such where there
+    is a right for it in this namespace, else as done with a right in all of them."""
     sets = ({}, {})
     with open(os.environ["CLUSTER_AUDIT"], encoding="utf-8") as file:
         for line in file:
@@ -198,8 +201,9 @@ def used(account, namespaces):
             ref = event["objectRef"]
             resource = "/".join(filter(None, (ref["resource"], ref.get("subresource"))))
             decision = event["annotations"].get("authorization.k8s.io/decision")
-            namespace = ref.get("namespace", "") if ref.get("namespace") in namespaces else ""
-            sets[decision != "allow"][(namespace, ref.get("apiGroup", ""), resource, event["verb"])] = True
+            action = (ref.get("apiGroup", ""), resource, event["verb"])
+            here = (ref.get("namespace", ""), *action)
+            sets[decision != "allow"][here if here in rights else ("", *action)] = True
     return set(sets[0]), set(sets[1])
 
 
@@ -222,9 +226,8 @@ def all_is_done(cluster, namespace):
 
 
 def check_rights(account, rights):
-    namespaces = {namespace for namespace, *_ in rights}
-    eventually(lambda: rights <= used(account, namespaces)[0], LONG)
-    allowed, refused = used(account, namespaces)
+    eventually(lambda: rights <= used(account, rights)[0], LONG)
+    allowed, refused = used(account, rights)
     assert allowed == rights
     assert not refused
     assert not [verb for *_, verb in rights if verb in ("*", "delete", "deletecollection")]
@@ -239,12 +242,12 @@ def test_the_rights_are_those_that_are_used(cluster, pair):
 def test_the_rights_in_namespaces_are_those_that_are_used(cluster, tmp_path, authority, web_backend):
     """watchNamespaces: nothing in the cluster, all of it in each of the namespaces."""
     home, watched = "life4", ("life4-a", "life4-b")
-    values = ("--set", "watchNamespaces={%s}" % ",".join(watched))
+    values = ("--set", "watchNamespaces={%s},ingressClass.name=team" % ",".join(watched))
     for namespace in watched:
         cluster.kubectl("create", "namespace", namespace)
     with installed(cluster, tmp_path, home, *values):
         for namespace in watched:
-            cluster.kubectl("apply", "-f", "-", objects=everything(namespace, web_backend, authority.issue("web.example.com")))
+            cluster.kubectl("apply", "-f", "-", objects=everything(namespace, web_backend, authority, "team", namespace + ".example.com"))
         for namespace in watched:
             all_is_done(cluster, namespace)
         rights = granted(render(*values, namespace=home))
