@@ -6,6 +6,7 @@
 #include <random>
 
 #include "controller/source/api_client.hpp"
+#include "controller/source/schema_check.hpp"
 #include "controller/source/watcher.hpp"
 
 namespace toyou::source {
@@ -33,6 +34,7 @@ void watch_namespace(const std::string& ns, bool secrets, std::vector<WatchedRes
   };
   watch("Ingress", "networking.k8s.io/v1", "ingresses");
   watch("WebSocketRoute", "toyou.dev/v1alpha1", "websocketroutes", true);
+  all.back().verify = &check_route_schema;
   watch("Service", "v1", "services");
   watch("EndpointSlice", "discovery.k8s.io/v1", "endpointslices");
   if (!secrets) return;

@@ -214,9 +214,11 @@ void Watcher::finish_list(std::map<ObjectKey, std::string> current) {
 
 Watcher::Outcome Watcher::watch() {
   if (std::exchange(watched_, true)) reconnects_.fetch_add(1);
-  const auto path = query(
-      "watch=1&allowWatchBookmarks=true&timeoutSeconds=" + std::to_string(timing_.watch_seconds) +
-      "&resourceVersion=" + query_escape(version_));
+  verify();
+  const int seconds = complaint_.empty() ? timing_.watch_seconds : timing_.unverified_seconds;
+  const auto path =
+      query("watch=1&allowWatchBookmarks=true&timeoutSeconds=" + std::to_string(seconds) +
+            "&resourceVersion=" + query_escape(version_));
   WatchDecoder decoder;
   auto outcome = Outcome::Ended;
   std::string broken;
@@ -315,7 +317,12 @@ void Watcher::report(std::string problem) {
   listener_.health(problem_);
 }
 
+void Watcher::verify() {
+  complaint_ = resource_.verify ? resource_.verify(client_, cancellation_) : std::string();
+}
+
 void Watcher::healthy() {
+  if (!complaint_.empty()) return report(complaint_);
   if (problem_.empty()) return;
   log::info("API server: well again", {{"kind", resource_.kind}});
   problem_.clear();

@@ -1,4 +1,5 @@
 """What is missing is said in one sentence: in the log, at /readyz and in a metric; traffic goes on."""
+import json
 import os
 
 from kube_rig import LONG
@@ -52,6 +53,27 @@ def test_a_missing_crd_is_said_and_ingresses_are_served(space, make_pair):
     later = space.host("later")
     space.apply(space.route("later", later, "web", protocols=["HTTP"]))
     space.serves(later)
+
+
+def test_a_crd_that_is_older_is_said(space, make_pair):
+    """A field that this release reads, and the API server drops: what asks for it would be served without it."""
+    cluster = space.cluster
+    crd = json.loads(cluster.kubectl("get", "crd", "websocketroutes.toyou.dev", "-o", "json"))
+    spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    del spec["properties"]["origins"]
+    crd["metadata"] = {"name": crd["metadata"]["name"]}
+    pair = make_pair()
+    try:
+        cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", objects=[{
+            "apiVersion": crd["apiVersion"], "kind": crd["kind"], "metadata": crd["metadata"], "spec": crd["spec"]}])
+        pair.start_controller("--publish-address", "192.0.2.10", "--lease-name", "none")
+        words = "WebSocketRoute: the CustomResourceDefinition is older than this release: it has no spec.origins.allow and 1 more"
+        eventually(lambda: words in pair.controller.get("/readyz").text, LONG)
+        assert connected(pair.controller, "WebSocketRoute") and pair.controller.metrics()["toyou_controller_input_problems"] == 1
+    finally:
+        cluster.kubectl("replace", "-f", CRD)
+    eventually(lambda: "problem" not in pair.controller.get("/readyz").text, LONG)
+    assert [line for line in pair.controller.err if "older than this release" in line]
 
 
 def test_without_an_api_server_a_restarted_controller_says_so_and_its_dataplane_serves(space, make_pair):

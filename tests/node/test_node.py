@@ -16,7 +16,7 @@ def test_it_serves(node, release):
     ingress = node.get("-n", "toyou-demo", "ingress", "demo")
     assert ingress["status"]["loadBalancer"]["ingress"][0]["ip"] == ADDRESS
     node.kubectl("-n", "toyou-demo", "wait", "--for=condition=Programmed", "wsr/chat", "--timeout=60s")
-    said = node.helm("test", release, "-n", "toyou")
+    said = node.helm("test", release, "-n", "toyou", "--logs")
     for check in ("ready", "http", "websocket", "events"):
         assert "ok      " + check in said, said
     assert leftovers(node) == []
@@ -31,7 +31,7 @@ def test_a_helm_test_that_fails_cleans_up_too(node, release):
     """Nothing behind the Service: `helm test` fails and says what."""
     node.kubectl("-n", "toyou", "patch", "service", "toyou", "--type=merge", "-p", '{"spec":{"selector":{"app.kubernetes.io/name":"nobody"}}}')
     try:
-        said = node.run("helm", "test", release, "-n", "toyou", check=False)
+        said = node.run("helm", "test", release, "-n", "toyou", "--logs", check=False)
         assert "failed  http" in said, said
         assert leftovers(node) == []
     finally:
