@@ -1,11 +1,15 @@
 """The chart against a real API server: schemas, admission, Helm's whole life, and the rights of the controller."""
 import contextlib
 import json
+import math
 import os
+import random
 import re
 import shutil
 import signal
 import subprocess
+import sys
+import time
 import urllib.parse
 
 import pytest
@@ -355,3 +359,27 @@ def test_prometheus_has_data_for_the_whole_dashboard(pair, prometheus):
     evaluated = [rule for group in prometheus("/api/v1/rules")["groups"] for rule in group["rules"]]
     assert {rule["name"] for rule in evaluated} == names_of_alerts
     eventually(lambda: all(rule["health"] == "ok" for group in prometheus("/api/v1/rules")["groups"] for rule in group["rules"]), LONG)
+
+
+@pytest.mark.skipif("TOYOU_DRAW" not in os.environ, reason="TOYOU_DRAW=FILE.svg draws docs/dashboard.svg anew, in five minutes")
+def test_draw_the_dashboard(pair, prometheus):
+    """Clients that come and go, one of them refused now and then; then what the dashboard would show of it."""
+    http, begin, live = pair.dataplane.http, time.monotonic(), []
+    rng = random.Random(1)
+    while (passed := time.monotonic() - begin) < 270:
+        wanted = 40 + 30 * math.sin(passed / 40)
+        if len(live) < wanted:
+            live.append(WebSocket(http, "/", host="web.example.com"))
+        elif live:
+            live.pop(rng.randrange(len(live))).close()
+        for socket in rng.sample(live, min(5, len(live))):
+            socket.echo("x" * rng.randrange(2000))
+        fetch(http, "/page", host=rng.choice(["web.example.com"] * 9 + ["nobody.example.com"]))
+        if rng.random() < 0.05:
+            some_of_everything(pair)
+        time.sleep(0.05)  # the pace of the clients
+    for socket in live:
+        socket.close()
+    assert prometheus("/api/v1/query", query="toyou_build_info")["result"]
+    subprocess.run([sys.executable, os.path.join(TOP, "tests", "chart", "draw_dashboard.py"), "--minutes", "4.5", os.environ["TOYOU_DRAW"]],
+                   check=True)
