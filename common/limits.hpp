@@ -35,8 +35,11 @@ inline constexpr std::size_t kOriginBytes = 300;              // scheme, host, p
 inline constexpr std::size_t kEndpointsPerUpstream = 10'000;  // 60 bytes each: below one object
 inline constexpr std::size_t kHostsPerCertificate = 10'000;   // 100 bytes each: below one object
 inline constexpr std::size_t kCertificateChainBytes = 256U << 10;  // usual chains take 10 KiB
+inline constexpr std::size_t kIssuersPerChain = 16;                // usual chains have 1 to 3
 inline constexpr std::size_t kCertificateKeyBytes = 64U << 10;     // RSA of 16,384 bits: 13 KiB
-inline constexpr std::size_t kCertificatesPerHost = 2;             // one RSA, one ECDSA or Ed25519
+inline constexpr std::size_t kAuthorityBytes = 512U << 10;  // all that a browser trusts: 230 KiB
+inline constexpr std::size_t kCertificatesPerAuthority = 1'000;
+inline constexpr std::size_t kCertificatesPerHost = 2;  // one RSA, one ECDSA or Ed25519
 inline constexpr std::chrono::milliseconds kMaxDuration = std::chrono::hours(24 * 365 * 10);
 
 // --- request head ---------------------------------------------------------------------------
@@ -68,6 +71,8 @@ inline constexpr std::size_t kUpstreamIdlePerEndpoint = 64;
 inline constexpr std::size_t kUpstreamIdleTotal = 1024;
 inline constexpr std::chrono::milliseconds kUpstreamIdleTime = 30s;
 inline constexpr std::chrono::milliseconds kUnsafeReuseTime = 1s;  // for methods not repeatable
+inline constexpr std::size_t kUpstreamSessions =
+    1'024;                                           // of a worker, to be resumed: some KiB each
 inline constexpr std::size_t kConnectAttempts = 16;  // refused: at once on the next endpoint
 inline constexpr std::size_t kConnectTimeouts = 2;   // each takes the route's whole connect time
 

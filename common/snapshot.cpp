@@ -70,6 +70,23 @@ bool is_origin_pattern(std::string_view text) {
   return in(text.substr(0, colon), "+-.") && in(text.substr(colon + 3), "-._:[]*");
 }
 
+// A name as a certificate and SNI have it: no wildcard, no address.
+void check_backend_tls(const BackendTls& tls, const std::string& at, Complaints& complaints) {
+  const auto host = check_rule_host(tls.server_name, false);
+  if (!host) {
+    complaints.add(at + "/serverName", host.error().message);
+  } else if (tls.server_name.starts_with('*')) {
+    complaints.add(at + "/serverName", "is not the name of one host");
+  }
+  if (!tls.authority.empty() && !tls.authority.starts_with("authority/")) {
+    complaints.add(at + "/authority", "is not the key of an authority");
+  }
+  if (!tls.client_certificate.empty() &&
+      !tls.client_certificate.starts_with("client-certificate/")) {
+    complaints.add(at + "/clientCertificate", "is not the key of a client certificate");
+  }
+}
+
 void check_backends(const Route& route, Complaints& complaints) {
   if (route.backends.size() > limits::kBackendsPerRoute) {
     complaints.add("/backends", "holds more than 16 backends");
@@ -84,6 +101,7 @@ void check_backends(const Route& route, Complaints& complaints) {
     if (!backend.upstream.empty() && !backend.upstream.starts_with("upstream/")) {
       complaints.add(at + "/upstream", "is not the key of an upstream");
     }
+    if (backend.tls) check_backend_tls(*backend.tls, at + "/tls", complaints);
   }
 }
 
@@ -185,14 +203,17 @@ void check_pem(std::string_view pem, std::size_t limit, const char* pointer,
   }
 }
 
+// Namespace and Secret of an object, which its key names too.
+template <class FromSecret>
+void check_secret(const std::string& key, const std::string& own_key, const FromSecret& object,
+                  Complaints& complaints) {
+  complaints.require(!object.ns.empty() && is_name(object.ns), "/namespace", "is not a name");
+  complaints.require(!object.secret.empty() && is_name(object.secret), "/secret", "is not a name");
+  complaints.require(key == own_key, "", "is not the Secret that the key names");
+}
+
 void check(const std::string& key, const Certificate& certificate, Complaints& complaints) {
-  const auto name = [&](const std::string& text, const char* pointer) {
-    complaints.require(!text.empty() && is_name(text), pointer, "is not a name");
-  };
-  name(certificate.ns, "/namespace");
-  name(certificate.secret, "/secret");
-  complaints.require(key == certificate_key(certificate.ns, certificate.secret), "",
-                     "is not the Secret that the key names");
+  check_secret(key, certificate_key(certificate.ns, certificate.secret), certificate, complaints);
   check_pem(certificate.chain_pem, limits::kCertificateChainBytes, "/chain", complaints);
   check_pem(certificate.key_pem.reveal(), limits::kCertificateKeyBytes, "/key", complaints);
   complaints.require(!certificate.hosts.empty() || certificate.is_default, "/hosts",
@@ -212,6 +233,27 @@ void check(const std::string& key, const Certificate& certificate, Complaints& c
   }
 }
 
+void check(const std::string& key, const Authority& authority, Complaints& complaints) {
+  check_secret(key, authority_key(authority.ns, authority.secret), authority, complaints);
+  check_pem(authority.certificates_pem, limits::kAuthorityBytes, "/certificates", complaints);
+}
+
+void check(const std::string& key, const ClientCertificate& certificate, Complaints& complaints) {
+  check_secret(key, client_certificate_key(certificate.ns, certificate.secret), certificate,
+               complaints);
+  check_pem(certificate.chain_pem, limits::kCertificateChainBytes, "/chain", complaints);
+  check_pem(certificate.key_pem.reveal(), limits::kCertificateKeyBytes, "/key", complaints);
+}
+
+std::string secret_key(std::string_view kind, std::string_view ns, std::string_view secret) {
+  std::string key(kind);
+  key += '/';
+  key += ns;
+  key += '/';
+  key += secret;
+  return key;
+}
+
 }  // namespace
 
 std::string route_key(const Source& source, std::size_t n) {
@@ -229,11 +271,30 @@ std::string upstream_key(std::string_view ns, std::string_view service, std::str
 }
 
 std::string certificate_key(std::string_view ns, std::string_view secret) {
-  std::string key = "certificate/";
-  key += ns;
-  key += '/';
-  key += secret;
-  return key;
+  return secret_key("certificate", ns, secret);
+}
+
+std::string authority_key(std::string_view ns, std::string_view secret) {
+  return secret_key("authority", ns, secret);
+}
+
+std::string client_certificate_key(std::string_view ns, std::string_view secret) {
+  return secret_key("client-certificate", ns, secret);
+}
+
+void for_each_reference(
+    const Route& route,
+    const std::function<void(const std::string& key, const std::string& pointer)>& visit) {
+  for (std::size_t i = 0; i < route.backends.size(); ++i) {
+    const Backend& backend = route.backends[i];
+    const std::string at = "/backends/" + std::to_string(i);
+    if (!backend.upstream.empty()) visit(backend.upstream, at + "/upstream");
+    if (!backend.tls) continue;
+    if (!backend.tls->authority.empty()) visit(backend.tls->authority, at + "/tls/authority");
+    if (!backend.tls->client_certificate.empty()) {
+      visit(backend.tls->client_certificate, at + "/tls/clientCertificate");
+    }
+  }
 }
 
 std::vector<Problem> validate(const std::string& key, const Object& object) {

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <compare>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -22,7 +23,8 @@
 namespace toyou::snapshot {
 
 inline constexpr int kSchemaMajor = 1;
-inline constexpr int kSchemaMinor = 1;  // 1: certificates, tlsRedirect, hstsMs
+// 1: certificates, tlsRedirect, hstsMs. 2: authorities, client certificates, TLS of backends.
+inline constexpr int kSchemaMinor = 2;
 
 // What a request is (ingress-contract W1) and what a route serves. A bit set in Protocols.
 enum class Protocol : std::uint8_t { Http = 1, Sse = 2, WebSocket = 4 };
@@ -57,10 +59,19 @@ struct Source {
   auto operator<=>(const Source&) const = default;
 };
 
+// How a backend is spoken to over TLS.
+struct BackendTls {
+  std::string server_name;         // asked for (SNI), and, with an authority, what must be proven
+  std::string authority;           // key of an Authority; empty: the backend proves nothing (B12)
+  std::string client_certificate;  // key of a ClientCertificate; empty: we prove nothing
+  auto operator<=>(const BackendTls&) const = default;
+};
+
 struct Backend {
   std::string upstream;      // key of an Upstream in the same snapshot; empty: unresolved,
                              // its share of the requests is answered 503
   std::uint32_t weight = 1;  // 0..1,000,000; share = weight / sum
+  std::optional<BackendTls> tls = {};  // absent: plain text
   auto operator<=>(const Backend&) const = default;
 };
 
@@ -119,7 +130,7 @@ struct Endpoint {
   auto operator<=>(const Endpoint&) const = default;
 };
 
-// The endpoints of one Service port, sorted, without duplicates. HTTP/1.1 in plain text.
+// The endpoints of one Service port, sorted, without duplicates. HTTP/1.1.
 struct Upstream {
   std::string ns;
   std::string service;
@@ -140,15 +151,41 @@ struct Certificate {
   bool operator==(const Certificate&) const = default;
 };
 
-using Object = std::variant<Route, Upstream, Certificate>;
+// The key ca.crt of one Secret: whom peers' certificates may come from. Once in a snapshot, however
+// many routes name it.
+struct Authority {
+  std::string ns;
+  std::string secret;
+  std::string certificates_pem;  // each is trusted as it is, whether it signed itself or not
+  auto operator<=>(const Authority&) const = default;
+};
+
+// One Secret of type kubernetes.io/tls that we show to backends.
+struct ClientCertificate {
+  std::string ns;
+  std::string secret;
+  std::string chain_pem;  // leaf first
+  Redacted key_pem;
+  bool operator==(const ClientCertificate&) const = default;
+};
+
+using Object = std::variant<Route, Upstream, Certificate, Authority, ClientCertificate>;
 
 // Key -> object. Keys: "route/<kind>/<ns>/<name>/<n>", "upstream/<ns>/<service>/<port>",
-// "certificate/<ns>/<secret>".
+// "certificate/<ns>/<secret>", "authority/<ns>/<secret>", "client-certificate/<ns>/<secret>".
 using Snapshot = std::map<std::string, Object>;
 
 std::string route_key(const Source& source, std::size_t n);
 std::string upstream_key(std::string_view ns, std::string_view service, std::string_view port);
 std::string certificate_key(std::string_view ns, std::string_view secret);
+std::string authority_key(std::string_view ns, std::string_view secret);
+std::string client_certificate_key(std::string_view ns, std::string_view secret);
+
+// Every key of another object that a route names, with the JSON pointer of where it does. A key
+// that is named twice comes twice.
+void for_each_reference(
+    const Route& route,
+    const std::function<void(const std::string& key, const std::string& pointer)>& visit);
 
 struct Problem {
   std::string key;      // of the object; empty: the snapshot as a whole

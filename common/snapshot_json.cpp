@@ -1,5 +1,6 @@
 #include "common/snapshot_json.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "common/limits.hpp"
@@ -57,12 +58,21 @@ Json encode_protocols(Protocols protocols) {
   return words;
 }
 
+Json encode_backend_tls(const BackendTls& tls) {
+  Json json = Json::object();
+  json["serverName"] = tls.server_name;
+  if (!tls.authority.empty()) json["authority"] = tls.authority;
+  if (!tls.client_certificate.empty()) json["clientCertificate"] = tls.client_certificate;
+  return json;
+}
+
 Json encode_backends(const std::vector<Backend>& backends) {
   Json list = Json::array();
   for (const Backend& backend : backends) {
     Json item = Json::object();
     if (!backend.upstream.empty()) item["upstream"] = backend.upstream;
     if (backend.weight != Backend{}.weight) item["weight"] = backend.weight;
+    if (backend.tls) item["tls"] = encode_backend_tls(*backend.tls);
     list.push_back(std::move(item));
   }
   return list;
@@ -127,6 +137,23 @@ Json to_json(const Upstream& upstream) {
     list.push_back(std::move(item));
   }
   json["endpoints"] = std::move(list);
+  return json;
+}
+
+Json to_json(const Authority& authority) {
+  Json json = Json::object();
+  json["namespace"] = authority.ns;
+  json["secret"] = authority.secret;
+  json["certificates"] = authority.certificates_pem;
+  return json;
+}
+
+Json to_json(const ClientCertificate& certificate) {
+  Json json = Json::object();
+  json["namespace"] = certificate.ns;
+  json["secret"] = certificate.secret;
+  json["chain"] = certificate.chain_pem;
+  json["key"] = certificate.key_pem.reveal();
   return json;
 }
 
@@ -196,6 +223,17 @@ void read_protocols(JsonFields& route, Protocols& protocols) {
   }
 }
 
+void read_backend_tls(JsonFields& backend, std::optional<BackendTls>& to) {
+  const Json* json = backend.object("tls");
+  if (json == nullptr) return;
+  JsonFields fields(*json, backend.at("tls"), backend.problems());
+  BackendTls tls;
+  read_required(fields, "serverName", tls.server_name);
+  assign(tls.authority, fields.string("authority"));
+  assign(tls.client_certificate, fields.string("clientCertificate"));
+  to = std::move(tls);
+}
+
 void read_backends(JsonFields& route, std::vector<Backend>& backends) {
   const Json* json = route.array("backends", limits::kBackendsPerRoute);
   if (json == nullptr) return;
@@ -206,6 +244,7 @@ void read_backends(JsonFields& route, std::vector<Backend>& backends) {
     if (const auto weight = fields.integer("weight", 0, limits::kMaxWeight)) {
       backend.weight = static_cast<std::uint32_t>(*weight);
     }
+    read_backend_tls(fields, backend.tls);
     backends.push_back(std::move(backend));
   }
 }
@@ -300,6 +339,48 @@ Certificate read_certificate(const Json& json, Problems& problems) {
   return certificate;
 }
 
+Authority read_authority(const Json& json, Problems& problems) {
+  Authority authority;
+  JsonFields fields(json, "", problems);
+  read_required(fields, "namespace", authority.ns);
+  read_required(fields, "secret", authority.secret);
+  read_required(fields, "certificates", authority.certificates_pem);
+  return authority;
+}
+
+ClientCertificate read_client_certificate(const Json& json, Problems& problems) {
+  ClientCertificate certificate;
+  JsonFields fields(json, "", problems);
+  read_required(fields, "namespace", certificate.ns);
+  read_required(fields, "secret", certificate.secret);
+  read_required(fields, "chain", certificate.chain_pem);
+  std::string key;
+  read_required(fields, "key", key);
+  certificate.key_pem = Redacted(std::move(key));
+  return certificate;
+}
+
+// The kinds of keys, and how the object behind one is read.
+struct KnownKind {
+  std::string_view prefix;
+  Object (*read)(const Json& json, Problems& problems);
+};
+constexpr std::array<KnownKind, 5> kKinds{{
+    {"route/", [](const Json& j, Problems& p) -> Object { return read_route(j, p); }},
+    {"upstream/", [](const Json& j, Problems& p) -> Object { return read_upstream(j, p); }},
+    {"certificate/", [](const Json& j, Problems& p) -> Object { return read_certificate(j, p); }},
+    {"authority/", [](const Json& j, Problems& p) -> Object { return read_authority(j, p); }},
+    {"client-certificate/",
+     [](const Json& j, Problems& p) -> Object { return read_client_certificate(j, p); }},
+}};
+
+const KnownKind* kind_of(std::string_view key) {
+  const auto* const found = std::find_if(kKinds.begin(), kKinds.end(), [&](const KnownKind& kind) {
+    return key.starts_with(kind.prefix);
+  });
+  return found == kKinds.end() ? nullptr : found;
+}
+
 }  // namespace
 
 std::string encode(const Object& object) {
@@ -307,13 +388,13 @@ std::string encode(const Object& object) {
 }
 
 bool is_known_kind(std::string_view key) {
-  return key.starts_with("route/") || key.starts_with("upstream/") ||
-         key.starts_with("certificate/");
+  return kind_of(key) != nullptr;
 }
 
 Decoded decode(const std::string& key, std::string_view json) {
   Decoded decoded;
-  if (!is_known_kind(key)) {
+  const KnownKind* kind = kind_of(key);
+  if (kind == nullptr) {
     decoded.unknown_kind = true;
     return decoded;
   }
@@ -326,13 +407,7 @@ Decoded decode(const std::string& key, std::string_view json) {
     decoded.problems.push_back({key, "", parsed.error().message});
     return decoded;
   }
-  if (key.starts_with("route/")) {
-    decoded.object = read_route(*parsed, decoded.problems);
-  } else if (key.starts_with("certificate/")) {
-    decoded.object = read_certificate(*parsed, decoded.problems);
-  } else {
-    decoded.object = read_upstream(*parsed, decoded.problems);
-  }
+  decoded.object = kind->read(*parsed, decoded.problems);
   for (Problem& problem : decoded.problems) problem.key = key;
   if (!decoded.problems.empty()) decoded.object.reset();
   return decoded;

@@ -17,9 +17,8 @@ std::string encode(const Object& object);
 // False for the keys of a newer minor: their objects are not read.
 bool is_known_kind(std::string_view key);
 
-// What kind of object it is follows from the key ("route/…", "upstream/…",
-// "certificate/…"). Problems carry the
-// JSON pointer of the field. Input is hostile: bounded depth and size.
+// What kind of object it is follows from the key ("route/…"). Problems carry the JSON pointer of
+// the field. Input is hostile: bounded depth and size.
 struct Decoded {
   std::optional<Object> object;  // absent when problems is not empty, or the kind is not known
   std::vector<Problem> problems;

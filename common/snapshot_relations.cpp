@@ -30,27 +30,23 @@ void Relations::check_references(const Snapshot& changed, const std::set<std::st
   for (const auto& [key, object] : changed) {
     const auto* route = std::get_if<Route>(&object);
     if (route == nullptr) continue;
-    for (std::size_t i = 0; i < route->backends.size(); ++i) {
-      const std::string& upstream = route->backends[i].upstream;
-      if (upstream.empty()) continue;
-      const bool stays = upstreams_.contains(upstream) && !removed.contains(upstream);
-      if (!stays && !changed.contains(upstream)) {
-        problems.push_back({key, "/backends/" + std::to_string(i) + "/upstream",
-                            "names \"" + upstream + "\", which the snapshot does not hold"});
-      }
-    }
+    for_each_reference(*route, [&](const std::string& named, const std::string& pointer) {
+      const bool stays = nameable_.contains(named) && !removed.contains(named);
+      if (stays || changed.contains(named)) return;
+      problems.push_back(
+          {key, pointer, "names \"" + named + "\", which the snapshot does not hold"});
+    });
   }
 }
 
-void Relations::check_removed_upstreams(const Snapshot& changed,
-                                        const std::set<std::string>& removed,
-                                        std::vector<Problem>& problems) const {
-  for (const std::string& upstream : removed) {
-    const auto found = referrers_.find(upstream);
+void Relations::check_removed(const Snapshot& changed, const std::set<std::string>& removed,
+                              std::vector<Problem>& problems) const {
+  for (const std::string& named : removed) {
+    const auto found = referrers_.find(named);
     if (found == referrers_.end()) continue;
     for (const std::string& route : found->second) {
       if (removed.contains(route) || changed.contains(route)) continue;
-      problems.push_back({route, "/backends", "names \"" + upstream + "\", which was removed"});
+      problems.push_back({route, "", "names \"" + named + "\", which was removed"});
     }
   }
 }
@@ -123,7 +119,7 @@ std::vector<Problem> Relations::check(const Snapshot& changed,
                                       const std::set<std::string>& removed) const {
   std::vector<Problem> problems;
   check_references(changed, removed, problems);
-  check_removed_upstreams(changed, removed, problems);
+  check_removed(changed, removed, problems);
   check_claims(changed, removed, problems);
   check_certificates(changed, removed, problems);
   return problems;
@@ -131,12 +127,9 @@ std::vector<Problem> Relations::check(const Snapshot& changed,
 
 void Relations::add_route(const std::string& key, const Route& route) {
   RouteFacts facts{match_of(route), {}};
-  for (const Backend& backend : route.backends) {
-    if (backend.upstream.empty()) continue;
-    if (referrers_[backend.upstream].insert(key).second) {
-      facts.upstreams.push_back(backend.upstream);
-    }
-  }
+  for_each_reference(route, [&](const std::string& named, const std::string&) {
+    if (referrers_[named].insert(key).second) facts.named.push_back(named);
+  });
   claims_[facts.match].push_back({key, route.protocols});
   routes_[key] = std::move(facts);
 }
@@ -144,8 +137,8 @@ void Relations::add_route(const std::string& key, const Route& route) {
 void Relations::remove_route(const std::string& key) {
   const auto route = routes_.find(key);
   if (route == routes_.end()) return;
-  for (const std::string& upstream : route->second.upstreams) {
-    const auto found = referrers_.find(upstream);
+  for (const std::string& named : route->second.named) {
+    const auto found = referrers_.find(named);
     TOYOU_ASSERT(found != referrers_.end());
     found->second.erase(key);
     if (found->second.empty()) referrers_.erase(found);
@@ -179,7 +172,7 @@ void Relations::apply(const Snapshot& changed, const std::set<std::string>& remo
   for (const std::string& key : removed) {
     remove_route(key);
     remove_certificate(key);
-    upstreams_.erase(key);
+    nameable_.erase(key);
   }
   for (const auto& [key, object] : changed) {
     if (const auto* route = std::get_if<Route>(&object)) {
@@ -189,7 +182,7 @@ void Relations::apply(const Snapshot& changed, const std::set<std::string>& remo
       remove_certificate(key);
       add_certificate(key, *certificate);
     } else {
-      upstreams_.insert(key);
+      nameable_.insert(key);
     }
   }
 }

@@ -1,7 +1,7 @@
-// What holds between the objects of a snapshot: every upstream that a route names exists, no two
+// What holds between the objects of a snapshot: every object that a route names exists, no two
 // routes claim the same protocol at the same match, and no host has more certificates than kinds of
-// keys. Kept beside a snapshot so that a change is
-// checked at the cost of the change, not of the snapshot.
+// keys. Kept beside a snapshot so that a change is checked at the cost of the change, not of the
+// snapshot.
 //
 // Owned by one Reader (or one call of validate()); one thread.
 #pragma once
@@ -34,7 +34,7 @@ class Relations {
   };
   struct RouteFacts {
     std::string match;
-    std::vector<std::string> upstreams;  // without duplicates
+    std::vector<std::string> named;  // keys of other objects, without duplicates
   };
   static std::string match_of(const Route& route);
   void add_route(const std::string& key, const Route& route);
@@ -42,8 +42,8 @@ class Relations {
 
   void check_references(const Snapshot& changed, const std::set<std::string>& removed,
                         std::vector<Problem>& problems) const;
-  void check_removed_upstreams(const Snapshot& changed, const std::set<std::string>& removed,
-                               std::vector<Problem>& problems) const;
+  void check_removed(const Snapshot& changed, const std::set<std::string>& removed,
+                     std::vector<Problem>& problems) const;
   void check_claims(const Snapshot& changed, const std::set<std::string>& removed,
                     std::vector<Problem>& problems) const;
   void check_certificates(const Snapshot& changed, const std::set<std::string>& removed,
@@ -51,9 +51,9 @@ class Relations {
   void add_certificate(const std::string& key, const Certificate& certificate);
   void remove_certificate(const std::string& key);
 
-  std::unordered_map<std::string, RouteFacts> routes_;                      // by key
-  std::set<std::string> upstreams_;                                         // keys
-  std::unordered_map<std::string, std::set<std::string>> referrers_;        // upstream -> routes
+  std::unordered_map<std::string, RouteFacts> routes_;  // by key
+  std::set<std::string> nameable_;                      // keys of objects that routes may name
+  std::unordered_map<std::string, std::set<std::string>> referrers_;        // named -> routes
   std::unordered_map<std::string, std::vector<Claim>> claims_;              // match -> routes
   std::unordered_map<std::string, std::vector<std::string>> certificates_;  // key -> SNI names
   std::unordered_map<std::string, std::set<std::string>> shown_;  // SNI name -> certificates

@@ -50,20 +50,24 @@ State ControlLoop::state() const {
   return state_;
 }
 
-// A certificate whose Secret was broken before this process began is in the snapshot, and only
+// What was read of a Secret that was broken before this process began is in the snapshot, and only
 // there (T6).
-void ControlLoop::recall_certificates() {
+void ControlLoop::recall_secrets() {
   const auto read = snapshot::Reader(publisher_.directory()).read();
   if (!read || !*read) return;
   for (const auto& [key, object] : (*read)->changed) {
     if (const auto* certificate = std::get_if<snapshot::Certificate>(&object)) {
       intake_.recall(*certificate);
+    } else if (const auto* client = std::get_if<snapshot::ClientCertificate>(&object)) {
+      intake_.recall(*client);
+    } else if (const auto* authority = std::get_if<snapshot::Authority>(&object)) {
+      intake_.recall(*authority);
     }
   }
 }
 
 void ControlLoop::run() {
-  recall_certificates();
+  recall_secrets();
   auto watch = DirectoryWatch::open(publisher_.directory(), IN_MOVED_TO | IN_CLOSE_WRITE);
   if (watch) {
     watch_ = std::move(*watch);

@@ -71,7 +71,7 @@ class ControlLoop {
   using Steady = std::chrono::steady_clock;
 
   void run();
-  void recall_certificates();
+  void recall_secrets();
   void wait();
   void take_events(Steady::time_point now);
   void follow_dataplane(Steady::time_point now);

@@ -20,7 +20,10 @@ class Intake {
   // True: something that translation reads has changed.
   bool apply(Event event);
   // Before any event: see ObjectStore::recall().
-  void recall(const snapshot::Certificate& certificate) { objects_.recall(certificate); }
+  template <class FromSecret>
+  void recall(const FromSecret& object) {
+    objects_.recall(object);
+  }
   // After a batch of events: brings problems() up to date. True: it is another list.
   bool settle();
 

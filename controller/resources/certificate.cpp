@@ -1,69 +1,31 @@
 #include "controller/resources/certificate.hpp"
 
-#include <openssl/decoder.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
 #include <algorithm>
-#include <ctime>
-#include <limits>
-#include <optional>
 #include <utility>
 
 #include "common/hostname.hpp"
 #include "common/limits.hpp"
+#include "common/openssl.hpp"
 
 namespace toyou::resources {
 namespace {
 
 // What OpenSSL's own level 1 asks for: RSA of 1,024 bits, no MD5. Clients may ask for more.
 constexpr int kSecurityLevel = 1;
-constexpr std::size_t kMostIssuers = 16;  // as many as the dataplane takes
 
-template <auto Function>
-struct FreeBy {
-  template <class T>
-  void operator()(T* object) const {
-    Function(object);
-  }
-};
-void free_chain(STACK_OF(X509) * chain) {
-  sk_X509_pop_free(chain, X509_free);
-}
-using X509Ptr = std::unique_ptr<X509, FreeBy<X509_free>>;
-using KeyPtr = std::unique_ptr<EVP_PKEY, FreeBy<EVP_PKEY_free>>;
-using BioPtr = std::unique_ptr<BIO, FreeBy<BIO_free>>;
-using ChainPtr = std::unique_ptr<STACK_OF(X509), FreeBy<free_chain>>;
 using NamesPtr = std::unique_ptr<GENERAL_NAMES, FreeBy<GENERAL_NAMES_free>>;
-using ContextPtr = std::unique_ptr<SSL_CTX, FreeBy<SSL_CTX_free>>;
 
 tl::unexpected<Error> wrong(const char* what, const std::string& why) {
   return fail(ErrorKind::Invalid, std::string(what) + " " + why);
 }
 
-// The oldest error of this thread's queue in words; empties the queue. Reasons are constants of the
-// library: they quote no input.
-std::string take_reason() {
-  const char* reason = ERR_reason_error_string(ERR_get_error());
-  ERR_clear_error();
-  return reason != nullptr ? reason : "OpenSSL gives no reason";
-}
-
-BioPtr view(const std::string& text) {
-  return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-}
-
-std::string text_of(BIO* bio) {
-  char* bytes = nullptr;
-  const long size = BIO_get_mem_data(bio, &bytes);
-  return {bytes, static_cast<std::size_t>(size)};
-}
-
-// OpenSSL's own callback would ask at the terminal.
-int no_passphrase(char* /*buffer*/, int /*size*/, int /*writing*/, void* /*data*/) {
-  return -1;
+tl::unexpected<Error> in(const char* what, const Error& error) {
+  return fail(error.kind, std::string(what) + " " + error.message);
 }
 
 Result<const std::string*> bytes_of(const Secret& secret, const char* name, std::size_t limit) {
@@ -74,59 +36,6 @@ Result<const std::string*> bytes_of(const Secret& secret, const char* name, std:
     return wrong(name, "is over " + std::to_string(limit >> 10U) + " KiB");
   }
   return &bytes;
-}
-
-struct Chain {
-  X509Ptr leaf;
-  ChainPtr rest{sk_X509_new_null()};
-};
-
-Result<Chain> read_chain(const std::string& pem) {
-  Chain chain;
-  const BioPtr bio = view(pem);
-  chain.leaf.reset(PEM_read_bio_X509(bio.get(), nullptr, no_passphrase, nullptr));
-  if (!chain.leaf) return wrong(kTlsChain, "holds no certificate (" + take_reason() + ")");
-  for (std::size_t count = 0;; ++count) {
-    X509Ptr next(PEM_read_bio_X509(bio.get(), nullptr, no_passphrase, nullptr));
-    if (!next) break;
-    if (count == kMostIssuers) {
-      return wrong(kTlsChain, "holds more than 16 certificates behind the first");
-    }
-    if (chain.rest == nullptr || sk_X509_push(chain.rest.get(), next.get()) == 0) {
-      return fail(ErrorKind::Overload, "out of memory");
-    }
-    (void)next.release();  // the stack's now
-  }
-  if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) {
-    return wrong(kTlsChain, "holds a certificate behind the first that cannot be read (" +
-                                take_reason() + ")");
-  }
-  ERR_clear_error();
-  return chain;
-}
-
-std::optional<KeyType> type_of(const EVP_PKEY* key) {
-  switch (EVP_PKEY_get_base_id(key)) {
-    case EVP_PKEY_RSA:
-    case EVP_PKEY_RSA_PSS:
-      return KeyType::Rsa;
-    case EVP_PKEY_EC:
-    case EVP_PKEY_ED25519:
-    case EVP_PKEY_ED448:
-      return KeyType::Elliptic;
-    default:
-      return std::nullopt;
-  }
-}
-
-// A certificate "without end" ends in the year 9999, where the clock's own type does not reach.
-WallTime time_of(const ASN1_TIME* time) {
-  std::tm broken{};
-  if (ASN1_TIME_to_tm(time, &broken) != 1) return WallTime{};
-  const std::time_t seconds = ::timegm(&broken);
-  constexpr auto kLast = std::chrono::floor<std::chrono::seconds>(WallTime::max());
-  if (seconds >= kLast.time_since_epoch().count()) return WallTime::max();
-  return WallTime(std::chrono::seconds(std::max<std::time_t>(seconds, 0)));
 }
 
 std::vector<std::string> names_of(const X509* leaf) {
@@ -149,13 +58,13 @@ std::vector<std::string> names_of(const X509* leaf) {
 }
 
 // Written anew: what stands around and between PEM blocks (any bytes) stays behind.
-Result<std::string> write_chain(const Chain& chain) {
+Result<std::string> write_chain(const PemChain& chain) {
   const BioPtr out(BIO_new(BIO_s_mem()));
   bool good = out && PEM_write_bio_X509(out.get(), chain.leaf.get()) == 1;
   for (int i = 0; good && i < sk_X509_num(chain.rest.get()); ++i) {
     good = PEM_write_bio_X509(out.get(), sk_X509_value(chain.rest.get(), i)) == 1;
   }
-  if (!good) return wrong(kTlsChain, "cannot be written as PEM (" + take_reason() + ")");
+  if (!good) return wrong(kTlsChain, "cannot be written as PEM (" + take_openssl_error() + ")");
   std::string pem = text_of(out.get());
   if (pem.size() > limits::kCertificateChainBytes) return wrong(kTlsChain, "is too long");
   return pem;
@@ -165,7 +74,7 @@ Result<Redacted> write_key(const EVP_PKEY* key) {
   const BioPtr out(BIO_new(BIO_s_mem()));
   if (!out ||
       PEM_write_bio_PrivateKey(out.get(), key, nullptr, nullptr, 0, nullptr, nullptr) != 1) {
-    return wrong(kTlsKey, "cannot be written as PEM (" + take_reason() + ")");
+    return wrong(kTlsKey, "cannot be written as PEM (" + take_openssl_error() + ")");
   }
   std::string pem = text_of(out.get());
   if (pem.size() > limits::kCertificateKeyBytes) return wrong(kTlsKey, "is too long");
@@ -175,44 +84,23 @@ Result<Redacted> write_key(const EVP_PKEY* key) {
 }  // namespace
 
 struct CertificateReader::Tools {
-  EVP_PKEY* decoded = nullptr;  // where OpenSSL puts what it decoded
-  std::unique_ptr<OSSL_DECODER_CTX, FreeBy<OSSL_DECODER_CTX_free>> decoder{
-      OSSL_DECODER_CTX_new_for_pkey(&decoded, "PEM", nullptr, nullptr, EVP_PKEY_KEYPAIR, nullptr,
-                                    nullptr)};
-  ContextPtr trial{SSL_CTX_new(TLS_server_method())};
+  PemKeyReader keys;
+  SslCtxPtr trial{SSL_CTX_new(TLS_server_method())};
 
   Tools() {
     if (trial) SSL_CTX_set_security_level(trial.get(), kSecurityLevel);
   }
 
-  Result<KeyPtr> read_key(const std::string& pem) {
-    if (pem.find("ENCRYPTED") != std::string::npos) {
-      return wrong(kTlsKey, "is encrypted; it must be a key without a passphrase");
-    }
-    const auto* bytes = reinterpret_cast<const unsigned char*>(pem.data());
-    std::size_t left = pem.size();
-    decoded = nullptr;
-    if (decoder) OSSL_DECODER_from_data(decoder.get(), &bytes, &left);
-    KeyPtr key(std::exchange(decoded, nullptr));
-    ERR_clear_error();
-    // What may stand before a key ("EC PARAMETERS") is skipped by the slower way only.
-    if (!key) {
-      key.reset(PEM_read_bio_PrivateKey(view(pem).get(), nullptr, no_passphrase, nullptr));
-    }
-    if (!key)
-      return wrong(kTlsKey, "holds no private key that can be read (" + take_reason() + ")");
-    return key;
-  }
-
   // As a server would take them.
-  Result<void> try_on(const Chain& chain, EVP_PKEY* key) const {
+  Result<void> try_on(const PemChain& chain, EVP_PKEY* key) const {
     if (X509_check_private_key(chain.leaf.get(), key) != 1) {
-      return wrong(kTlsKey, "does not belong to the certificate (" + take_reason() + ")");
+      return wrong(kTlsKey, "does not belong to the certificate (" + take_openssl_error() + ")");
     }
     if (!trial) return fail(ErrorKind::Overload, "out of memory");
     const int taken =
         SSL_CTX_use_cert_and_key(trial.get(), chain.leaf.get(), key, chain.rest.get(), 1);
-    if (taken != 1) return wrong(kTlsChain, "cannot be used by a server (" + take_reason() + ")");
+    if (taken != 1)
+      return wrong(kTlsChain, "cannot be used by a server (" + take_openssl_error() + ")");
     return {};
   }
 };
@@ -228,11 +116,11 @@ Result<Certificate> CertificateReader::read(const Secret& secret) const {
   if (!chain_pem) return tl::unexpected(chain_pem.error());
   const auto key_pem = bytes_of(secret, kTlsKey, limits::kCertificateKeyBytes);
   if (!key_pem) return tl::unexpected(key_pem.error());
-  const auto chain = read_chain(**chain_pem);
-  if (!chain) return tl::unexpected(chain.error());
-  const auto key = tools_->read_key(**key_pem);
-  if (!key) return tl::unexpected(key.error());
-  const auto type = type_of(key->get());
+  const auto chain = read_pem_chain(**chain_pem);
+  if (!chain) return in(kTlsChain, chain.error());
+  const auto key = tools_->keys.read(**key_pem);
+  if (!key) return in(kTlsKey, key.error());
+  const auto type = kind_of(key->get());
   if (!type) return wrong(kTlsKey, "is not RSA, ECDSA or EdDSA");
   if (const auto tried = tools_->try_on(*chain, key->get()); !tried) {
     return tl::unexpected(tried.error());
@@ -242,7 +130,8 @@ Result<Certificate> CertificateReader::read(const Secret& secret) const {
   auto written_key = write_key(key->get());
   if (!written_key) return tl::unexpected(written_key.error());
   return Certificate{std::move(*written_chain), std::move(*written_key), *type,
-                     time_of(X509_get0_notAfter(chain->leaf.get())), names_of(chain->leaf.get())};
+                     wall_time_of(X509_get0_notAfter(chain->leaf.get())),
+                     names_of(chain->leaf.get())};
 }
 
 bool Certificate::covers(const std::string& host) const {

@@ -3,13 +3,13 @@
 // would take the whole snapshot with it.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/clock.hpp"
+#include "common/pem.hpp"
 #include "common/redacted.hpp"
 #include "common/result.hpp"
 #include "controller/resources/resources.hpp"
@@ -17,17 +17,12 @@
 namespace toyou::resources {
 
 inline constexpr std::string_view kTlsSecretType = "kubernetes.io/tls";
-inline constexpr const char* kTlsChain = "tls.crt";
-inline constexpr const char* kTlsKey = "tls.key";
-
-// Of the keys that a name may have one certificate each.
-enum class KeyType : std::uint8_t { Rsa, Elliptic };  // Elliptic: ECDSA, Ed25519, Ed448
 
 struct Certificate {
   std::string chain_pem;  // leaf first; certificates and nothing else, as OpenSSL writes them
   Redacted key_pem;       // PKCS #8
-  KeyType key_type = KeyType::Rsa;
-  WallTime not_after{};            // of the leaf; far in the future: WallTime::max()
+  KeyKind key_type = KeyKind::Rsa;
+  WallTime not_after{};            // of the leaf
   std::vector<std::string> names;  // DNS names of the leaf, in lower case; sorted, unique
 
   // `host`: "a.example.com", or "*.example.com" as a pattern. As clients compare (RFC 6125 6.4):
@@ -37,8 +32,7 @@ struct Certificate {
   bool operator==(const Certificate&) const = default;
 };
 
-// Keeps OpenSSL's decoder between two keys: to make one costs ten times as much as to use it. One
-// thread.
+// Keeps a decoder of keys, and a context to try certificates on. One thread.
 class CertificateReader {
  public:
   CertificateReader();

@@ -60,16 +60,23 @@ std::optional<std::string> decode_base64(std::string_view text) {
   return bytes;
 }
 
-// Of a certificate only what is read of it, and no more than it takes to see that it is too long:
-// in a cluster anyone may make Secrets of this type.
-void keep_certificate(Secret& secret) {
+// Of what is seen in a cluster only what is read of it, and no more than it takes to see that it is
+// too long: anyone may make Secrets like these.
+void keep_what_is_read(Secret& secret) {
+  const bool certificate = secret.type == kTlsSecretType;
+  if (!certificate && !secret.authority) return;
+  struct Read {
+    const char* name;
+    std::size_t limit;
+    bool wanted;
+  };
   std::map<std::string, Redacted> kept;
-  for (const auto& [name, limit] : {std::pair{kTlsChain, limits::kCertificateChainBytes},
-                                    std::pair{kTlsKey, limits::kCertificateKeyBytes}}) {
-    const auto found = secret.data.find(name);
-    if (found != secret.data.end()) {
-      kept.emplace(name, Redacted(found->second.reveal().substr(0, limit + 1)));
-    }
+  for (const Read& read : {Read{kTlsChain, limits::kCertificateChainBytes, certificate},
+                           Read{kTlsKey, limits::kCertificateKeyBytes, certificate},
+                           Read{kAuthorities, limits::kAuthorityBytes, true}}) {
+    const auto found = secret.data.find(read.name);
+    if (!read.wanted || found == secret.data.end()) continue;
+    kept.emplace(read.name, Redacted(found->second.reveal().substr(0, read.limit + 1)));
   }
   secret.data = std::move(kept);
 }
@@ -124,6 +131,8 @@ Result<Secret> decode_secret(const nlohmann::json& object) {
   Secret secret;
   secret.meta = read_identity(root, Scope::Namespace);
   secret.type = root.member("type").text().value_or("Opaque");
+  secret.authority =
+      root.member("metadata").member("labels").member(kAuthorityLabel).text() == "true";
   const Field data = root.member("data");
   for (const auto& [name, text] : data.text_map()) {
     if (auto bytes = decode_base64(text)) {
@@ -136,7 +145,7 @@ Result<Secret> decode_secret(const nlohmann::json& object) {
   for (auto& [name, text] : root.member("stringData").text_map()) {
     secret.data.insert_or_assign(name, Redacted(std::move(text)));
   }
-  if (secret.type == kTlsSecretType) keep_certificate(secret);
+  keep_what_is_read(secret);
   return value_or_problem(std::move(secret), problems);
 }
 

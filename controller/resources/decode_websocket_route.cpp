@@ -4,6 +4,7 @@
 #include <string>
 
 #include "common/duration.hpp"
+#include "common/hostname.hpp"
 #include "common/limits.hpp"
 #include "controller/resources/decode.hpp"
 #include "controller/resources/metadata.hpp"
@@ -233,6 +234,27 @@ std::optional<RouteTls> read_tls(const Field& field, const std::vector<std::stri
   return tls;
 }
 
+// Verification is what one asks for by this: without an authority there is none.
+std::optional<RouteBackendTls> read_backend_tls(const Field& field) {
+  if (!field.present()) return std::nullopt;
+  RouteBackendTls tls;
+  const Field authority = field.member("caSecretName");
+  tls.ca_secret_name = authority.text().value_or("");
+  if (tls.ca_secret_name.empty()) {
+    authority.problem("is missing: without it no certificate of a backend can be verified");
+  }
+  const Field name = field.member("serverName");
+  tls.server_name = name.text().value_or("");
+  const bool is_host = check_rule_host(tls.server_name, false) && !tls.server_name.starts_with('*');
+  if (name.present() && !is_host) {
+    name.problem("must be the name of one host, in lower case");
+  }
+  const Field ours = field.member("clientCertificateSecretName");
+  tls.client_certificate_secret_name = ours.text().value_or("");
+  if (ours.present() && tls.client_certificate_secret_name.empty()) ours.problem("is empty");
+  return tls;
+}
+
 }  // namespace
 
 Result<WebSocketRoute> decode_websocket_route(const nlohmann::json& object) {
@@ -257,6 +279,7 @@ Result<WebSocketRoute> decode_websocket_route(const nlohmann::json& object) {
                   read_bytes(limits.member("maxMessageBytes"))};
   route.timeouts = read_timeouts(spec.member("timeouts"));
   route.tls = read_tls(spec.member("tls"), route.hosts);
+  route.backend_tls = read_backend_tls(spec.member("backendTLS"));
   route.secrets = named_secrets(object);
   route.unsupported = unserved_fields(object);
   route.invalid = std::move(problems);

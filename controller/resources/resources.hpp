@@ -122,6 +122,14 @@ struct RouteTls {
   bool operator==(const RouteTls&) const = default;
 };
 
+// spec.backendTLS of a route.
+struct RouteBackendTls {
+  std::string ca_secret_name;
+  std::string server_name;  // empty: the name of each Service
+  std::string client_certificate_secret_name;
+  bool operator==(const RouteBackendTls&) const = default;
+};
+
 // Decoding one fails for its identity only. Anything else that cannot be read or honoured is listed
 // here, because such a route must still keep its matches from others (W8).
 struct WebSocketRoute {
@@ -135,7 +143,8 @@ struct WebSocketRoute {
   snapshot::Limits limits;
   snapshot::Timeouts timeouts;
   std::optional<RouteTls> tls;
-  std::vector<SecretRef> secrets;  // without that of spec.tls.secretName
+  std::optional<RouteBackendTls> backend_tls;
+  std::vector<SecretRef> secrets;  // without those of fields that are served
   FieldProblems invalid;
   std::vector<std::string> unsupported;  // fields that ask for what we do not do, or unknown ones
   bool operator==(const WebSocketRoute&) const = default;
@@ -186,10 +195,18 @@ struct EndpointSlice {
   bool operator==(const EndpointSlice&) const = default;
 };
 
+inline constexpr const char* kTlsChain = "tls.crt";
+inline constexpr const char* kTlsKey = "tls.key";
+inline constexpr const char* kAuthorities = "ca.crt";
+inline constexpr std::string_view kAuthorityLabel = "toyou.dev/authority";
+
 struct Secret {
   Metadata meta;  // identity only
   std::string type;
-  std::map<std::string, Redacted> data;  // decoded; of a certificate: tls.crt and tls.key alone
+  bool authority = false;  // labelled toyou.dev/authority=true
+  // Decoded. Of a certificate: tls.crt, tls.key and ca.crt alone; of what is labelled as an
+  // authority: ca.crt alone.
+  std::map<std::string, Redacted> data;
   bool operator==(const Secret&) const = default;
 };
 

@@ -39,6 +39,9 @@ const std::vector<std::string_view>& served() {
       "spec.tls.secretName",
       "spec.tls.redirect",
       "spec.tls.hsts",
+      "spec.backendTLS.caSecretName",
+      "spec.backendTLS.serverName",
+      "spec.backendTLS.clientCertificateSecretName",
   };
   return kServed;
 }
@@ -116,7 +119,7 @@ void collect_secrets(const nlohmann::json& value, const std::string& path, int d
   if (!value.is_object()) return;
   for (const auto& [name, member] : value.items()) {
     const std::string at = member_path(path, name);
-    if (at == "spec.tls.secretName") continue;  // a certificate
+    if (std::find(served().begin(), served().end(), at) != served().end()) continue;
     const bool names_secret = name == "secretName" || name.ends_with("SecretName");
     if (names_secret && member.is_string()) {
       secrets.push_back({member.get<std::string>(), at});

@@ -19,8 +19,8 @@ std::vector<std::string> unserved_fields(const nlohmann::json& object);
 // Paths of the fields that are honoured; "[]" stands for any element of a list.
 const std::vector<std::string_view>& served_fields();
 
-// Every Secret that the route names, whether its field is honoured or not, but for the certificate
-// of spec.tls.
+// Every Secret that the route names in a field that is not honoured: those of the others are judged
+// by what they are for.
 std::vector<SecretRef> named_secrets(const nlohmann::json& object);
 
 }  // namespace toyou::resources

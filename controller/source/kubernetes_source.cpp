@@ -7,6 +7,7 @@
 
 #include "controller/source/api_client.hpp"
 #include "controller/source/schema_check.hpp"
+#include "controller/source/shared_kind.hpp"
 #include "controller/source/watcher.hpp"
 
 namespace toyou::source {
@@ -37,15 +38,22 @@ void watch_namespace(const std::string& ns, bool secrets, std::vector<WatchedRes
   all.back().verify = &check_route_schema;
   watch("Service", "v1", "services");
   watch("EndpointSlice", "discovery.k8s.io/v1", "endpointslices");
+  // T1: certificates, what is labelled as an authority, and no other Secret. Who may not read them
+  // still serves plain HTTP.
   if (!secrets) return;
-  // T1: certificates, and no other Secret. Who may not read them still serves plain HTTP.
-  all.push_back({.kind = "Secret",
-                 .api_version = "v1",
-                 .path = path_of("v1", ns, "secrets"),
-                 .selector = "fieldSelector=type%3Dkubernetes.io%2Ftls",
-                 .page_size = kSecretPage,
-                 .may_be_forbidden = true,
-                 .ns = ns});
+  const auto add = [&](const char* name, const char* selector) {
+    all.push_back({.kind = "Secret",
+                   .api_version = "v1",
+                   .path = path_of("v1", ns, "secrets"),
+                   .selector = selector,
+                   .page_size = kSecretPage,
+                   .may_be_forbidden = true,
+                   .name = name,
+                   .ns = ns});
+  };
+  add("", "fieldSelector=type%3Dkubernetes.io%2Ftls");
+  add("AuthoritySecret",
+      "fieldSelector=type%21%3Dkubernetes.io%2Ftls&labelSelector=toyou.dev%2Fauthority%3Dtrue");
 }
 
 // The one Service outside of the namespaces: the one whose addresses are published.
@@ -78,7 +86,7 @@ std::vector<WatchedResource> watched_resources(const KubernetesOptions& options)
 }
 
 std::string title(const WatchedResource& resource) {
-  return resource.ns.empty() ? resource.kind : resource.kind + " in " + resource.ns;
+  return resource.ns.empty() ? resource.label() : resource.label() + " in " + resource.ns;
 }
 
 class ApiSource final : public KubernetesSource {
@@ -96,6 +104,7 @@ class ApiSource final : public KubernetesSource {
       const std::scoped_lock lock(mutex_);
       waiting_ = resources_.size();
     }
+    secrets_ = std::make_unique<SharedKind>(sink);
     std::random_device random;
     std::vector<std::unique_ptr<Watcher>> watchers;
     for (const auto& resource : resources_) {
@@ -105,7 +114,12 @@ class ApiSource final : public KubernetesSource {
           .listed = [this] { one_listed(); },
           .health = [this, what = title(resource)](
                         const std::string& message) { health(what, message); }};
-      watchers.push_back(std::make_unique<Watcher>(resource, client_, sink, *observed_,
+      Sink* reports = &sink;
+      if (resource.kind == "Secret") {
+        secret_sinks_.push_back(secrets_->part());
+        reports = secret_sinks_.back().get();
+      }
+      watchers.push_back(std::make_unique<Watcher>(resource, client_, *reports, *observed_,
                                                    std::move(listener), timing));
     }
     for (auto& watcher : watchers) watcher->start();
@@ -155,7 +169,9 @@ class ApiSource final : public KubernetesSource {
   std::mutex mutex_;
   std::size_t waiting_ = 0;                      // watchers that have not listed
   std::map<std::string, std::string> problems_;  // title -> what is wrong
-  mutable std::mutex watchers_mutex_;            // of the vector, not of what it holds
+  std::unique_ptr<SharedKind> secrets_;          // come over two watches
+  std::vector<std::unique_ptr<Sink>> secret_sinks_;
+  mutable std::mutex watchers_mutex_;  // of the vector, not of what it holds
   std::vector<std::unique_ptr<Watcher>> watchers_;
 };
 

@@ -65,7 +65,7 @@ void Watcher::stop() {
 }
 
 WatchCounts Watcher::counts() const {
-  return WatchCounts{.kind = resource_.kind,
+  return WatchCounts{.kind = resource_.label(),
                      .ns = resource_.ns,
                      .relists = relists_.load(),
                      .reconnects = reconnects_.load(),
@@ -264,7 +264,7 @@ Watcher::Outcome Watcher::watch_answer(const Result<ApiResponse>& answer) {
 bool Watcher::accept_event(WatchEvent event, Outcome& outcome) {
   if (event.type == WatchEventType::Error) {
     if (integer(event.object, "code") == kGone) {
-      log::info("watch expired", {{"kind", resource_.kind}, {"version", version_}});
+      log::info("watch expired", {{"kind", resource_.label()}, {"version", version_}});
       outcome = Outcome::Expired;
       return false;
     }
@@ -324,7 +324,7 @@ void Watcher::verify() {
 void Watcher::healthy() {
   if (!complaint_.empty()) return report(complaint_);
   if (problem_.empty()) return;
-  log::info("API server: well again", {{"kind", resource_.kind}});
+  log::info("API server: well again", {{"kind", resource_.label()}});
   problem_.clear();
   listener_.health({});
 }

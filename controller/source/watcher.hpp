@@ -37,7 +37,9 @@ struct WatchedResource {
   // Looked at before each watch: one sentence, when what the API server says of
   // this kind is not what we need. It is followed all the same.
   std::function<std::string(ApiClient&, Cancellation&)> verify = {};
-  std::string ns = {};  // that `path` names, for messages and counters; empty: none
+  std::string name = {};  // in reports, where a kind is followed twice; empty: the kind
+  std::string ns = {};    // that `path` names, for messages and counters; empty: none
+  [[nodiscard]] const std::string& label() const { return name.empty() ? kind : name; }
 };
 
 struct WatcherTiming {
@@ -68,7 +70,6 @@ class Watcher {
   void cancel();  // begins to stop, at once
   void stop();    // cancel, and join
   [[nodiscard]] WatchCounts counts() const;
-  [[nodiscard]] const std::string& kind() const { return resource_.kind; }
 
  private:
   enum class Outcome : std::uint8_t {

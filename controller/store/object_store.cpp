@@ -96,6 +96,7 @@ UpsertOutcome ObjectStore::put_secret(resources::Secret secret) {
   if (const auto before = secrets_.find(key);
       before != secrets_.end() && before->second != secret) {
     tls_secrets_.supersede(key, before->second, secret);
+    authority_secrets_.supersede(key, before->second, secret);
   }
   return put(secrets_, kSecret, std::move(secret));
 }
@@ -114,24 +115,46 @@ bool ObjectStore::remove(const ObjectKey& key) {
     return true;
   }
   tls_secrets_.remove(key);
+  authority_secrets_.remove(key);
   return ingress_classes_.erase(key) + ingresses_.erase(key) + websocket_routes_.erase(key) +
              services_.erase(key) + secrets_.erase(key) !=
          0;
 }
 
 void ObjectStore::recall(const snapshot::Certificate& certificate) {
+  recall_certificate(certificate.ns, certificate.secret, certificate.chain_pem,
+                     certificate.key_pem);
+}
+
+void ObjectStore::recall(const snapshot::ClientCertificate& certificate) {
+  recall_certificate(certificate.ns, certificate.secret, certificate.chain_pem,
+                     certificate.key_pem);
+}
+
+void ObjectStore::recall_certificate(const std::string& ns, const std::string& name,
+                                     const std::string& chain, const Redacted& key) {
   resources::Secret secret;
-  secret.meta.ns = certificate.ns;
-  secret.meta.name = certificate.secret;
+  secret.meta.ns = ns;
+  secret.meta.name = name;
   secret.type = resources::kTlsSecretType;
-  secret.data.emplace(resources::kTlsChain, Redacted(certificate.chain_pem));
-  secret.data.emplace(resources::kTlsKey, certificate.key_pem);
-  const ObjectKey key = key_of(kSecret, secret.meta);
-  tls_secrets_.recall(key, std::move(secret));
+  secret.data.emplace(resources::kTlsChain, Redacted(chain));
+  secret.data.emplace(resources::kTlsKey, key);
+  tls_secrets_.recall(key_of(kSecret, secret.meta), std::move(secret));
+}
+
+void ObjectStore::recall(const snapshot::Authority& authority) {
+  resources::Secret secret;
+  secret.meta.ns = authority.ns;
+  secret.meta.name = authority.secret;
+  secret.authority = true;
+  secret.data.emplace(resources::kAuthorities, Redacted(authority.certificates_pem));
+  authority_secrets_.recall(key_of(kSecret, secret.meta), std::move(secret));
 }
 
 void ObjectStore::forget_recalled() {
-  tls_secrets_.forget_recalled([this](const ObjectKey& key) { return secrets_.contains(key); });
+  const auto is_there = [this](const ObjectKey& key) { return secrets_.contains(key); };
+  tls_secrets_.forget_recalled(is_there);
+  authority_secrets_.forget_recalled(is_there);
 }
 
 const resources::Service* ObjectStore::service(const std::string& ns,
@@ -153,6 +176,14 @@ std::optional<TlsSecret> ObjectStore::tls_secret(const std::string& ns,
   const resources::Secret* found = find(secrets_, key);
   if (found == nullptr) return std::nullopt;
   return tls_secrets_.find(key, *found);
+}
+
+std::optional<AuthoritySecret> ObjectStore::authority_secret(const std::string& ns,
+                                                             const std::string& name) const {
+  const ObjectKey key{kSecret, ns, name};
+  const resources::Secret* found = find(secrets_, key);
+  if (found == nullptr) return std::nullopt;
+  return authority_secrets_.find(key, *found);
 }
 
 std::vector<const resources::EndpointSlice*> ObjectStore::slices(const std::string& ns,

@@ -38,9 +38,11 @@ class ObjectStore {
   Result<UpsertOutcome> upsert(const nlohmann::json& object);
   bool remove(const resources::ObjectKey& key);  // true: it was there
 
-  // The certificate of a Secret that an earlier process had in use: it counts as an earlier
-  // version. Before any object comes; once all are there, those without a Secret are forgotten.
+  // What an earlier process had in use of a Secret: it counts as an earlier version. Before any
+  // object comes; once all are there, those without a Secret are forgotten.
   void recall(const snapshot::Certificate& certificate);
+  void recall(const snapshot::ClientCertificate& certificate);
+  void recall(const snapshot::Authority& authority);
   void forget_recalled();
 
   [[nodiscard]] const std::map<resources::ObjectKey, resources::IngressClass>& ingress_classes()
@@ -66,6 +68,9 @@ class ObjectStore {
   // The certificate of a Secret; nullopt: there is no such Secret.
   [[nodiscard]] std::optional<TlsSecret> tls_secret(const std::string& ns,
                                                     const std::string& name) const;
+  // The authorities in a Secret's ca.crt; nullopt: there is no such Secret.
+  [[nodiscard]] std::optional<AuthoritySecret> authority_secret(const std::string& ns,
+                                                                const std::string& name) const;
   [[nodiscard]] std::vector<resources::ObjectKey> keys() const;
   // By kind, those without objects too.
   [[nodiscard]] std::map<std::string, std::size_t> counts() const;
@@ -73,6 +78,8 @@ class ObjectStore {
  private:
   UpsertOutcome put_slice(resources::EndpointSlice slice);
   UpsertOutcome put_secret(resources::Secret secret);
+  void recall_certificate(const std::string& ns, const std::string& name, const std::string& chain,
+                          const Redacted& key);
   void unindex_slice(const resources::ObjectKey& key, const resources::EndpointSlice& slice);
 
   std::map<resources::ObjectKey, resources::IngressClass> ingress_classes_;
@@ -81,7 +88,9 @@ class ObjectStore {
   std::map<resources::ObjectKey, resources::Service> services_;
   std::map<resources::ObjectKey, resources::EndpointSlice> slices_;
   std::map<resources::ObjectKey, resources::Secret> secrets_;
-  mutable TlsSecrets tls_secrets_;  // reads a certificate when it is first asked for
+  // These read when they are first asked.
+  mutable TlsSecrets tls_secrets_ = make_tls_secrets();
+  mutable AuthoritySecrets authority_secrets_ = make_authority_secrets();
   std::map<std::pair<std::string, std::string>,
            std::map<resources::ObjectKey, const resources::EndpointSlice*>>
       slices_by_service_;

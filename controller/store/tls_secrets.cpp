@@ -1,6 +1,6 @@
 #include "controller/store/tls_secrets.hpp"
 
-#include <utility>
+#include <memory>
 
 namespace toyou::store {
 namespace {
@@ -11,45 +11,27 @@ bool is_tls(const resources::Secret& secret) {
   return secret.type == resources::kTlsSecretType;
 }
 
+std::string wrong_type(const resources::Secret& secret) {
+  const bool brief = secret.type.size() <= kShownTypeBytes;
+  return (brief ? "its type is " + secret.type : std::string("its type is something long")) +
+         ", not " + std::string(resources::kTlsSecretType);
+}
+
+std::string not_marked(const resources::Secret&) {
+  return "it is neither of type " + std::string(resources::kTlsSecretType) + " nor labelled " +
+         std::string(resources::kAuthorityLabel) + "=true";
+}
+
 }  // namespace
 
-TlsSecrets::Entry& TlsSecrets::read(const resources::ObjectKey& key,
-                                    const resources::Secret& secret) {
-  Entry& entry = entries_[key];
-  if (entry.latest) return entry;
-  entry.latest = reader_.read(secret);
-  if (*entry.latest) {
-    entry.last_good.reset();
-  } else if (!entry.last_good && entry.recalled) {
-    if (auto recalled = reader_.read(*entry.recalled)) entry.last_good = std::move(*recalled);
-  }
-  entry.recalled.reset();
-  return entry;
+TlsSecrets make_tls_secrets() {
+  auto reader = std::make_shared<const resources::CertificateReader>();
+  return {is_tls, wrong_type,
+          [reader](const resources::Secret& secret) { return reader->read(secret); }};
 }
 
-void TlsSecrets::recall(const resources::ObjectKey& key, resources::Secret secret) {
-  entries_[key].recalled = std::move(secret);
-}
-
-// A Secret of another type is not seen at all in a cluster, so it counts as deleted.
-void TlsSecrets::supersede(const resources::ObjectKey& key, const resources::Secret& before,
-                           const resources::Secret& now) {
-  if (!is_tls(before) || !is_tls(now)) return remove(key);
-  Entry& entry = read(key, before);
-  if (*entry.latest) entry.last_good = std::move(**entry.latest);
-  entry.latest.reset();
-}
-
-TlsSecret TlsSecrets::find(const resources::ObjectKey& key, const resources::Secret& secret) {
-  if (!is_tls(secret)) {
-    const bool brief = secret.type.size() <= kShownTypeBytes;
-    return {nullptr,
-            (brief ? "its type is " + secret.type : std::string("its type is something long")) +
-                ", not " + std::string(resources::kTlsSecretType)};
-  }
-  const Entry& entry = read(key, secret);
-  if (*entry.latest) return {&**entry.latest, {}};
-  return {entry.last_good ? &*entry.last_good : nullptr, entry.latest->error().message};
+AuthoritySecrets make_authority_secrets() {
+  return {resources::may_be_authority, not_marked, resources::read_authority};
 }
 
 }  // namespace toyou::store

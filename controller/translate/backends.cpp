@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "common/hostname.hpp"
 #include "common/limits.hpp"
 #include "controller/translate/app_protocol.hpp"
 #include "controller/translate/endpoints.hpp"
@@ -43,6 +44,7 @@ const resources::ServicePort* find_port(const resources::Service& service,
 std::optional<Finding> judge_protocol(const std::string& service, const std::string& spoken) {
   switch (speech_of(spoken)) {
     case Speech::Known:
+    case Speech::Secure:
       break;
     case Speech::Assumed:
       return unresolved("UnsupportedProtocol", service + " has the appProtocol \"" + spoken +
@@ -64,6 +66,12 @@ std::optional<Finding> judge(const std::string& service, const resources::Servic
       if (auto finding = judge_protocol(service, spoken)) return finding;
     }
   }
+  if (endpoints.disagree) {
+    return unresolved("UnsupportedProtocol",
+                      service +
+                          " has EndpointSlices whose appProtocol asks for TLS, and others, "
+                          "which are not connected to");
+  }
   const auto degraded = [&service](std::string reason, const std::string& what) {
     return Finding{ConditionType::Degraded, true, std::move(reason), service + what, {}};
   };
@@ -80,20 +88,23 @@ ResolvedBackend Backends::resolve(const std::string& ns, const resources::Servic
   const std::string name = name_of(ns, ref);
   const resources::Service* service = objects_.service(ns, ref.name);
   if (service == nullptr) {
-    return {"", unresolved("BackendNotFound", name + " does not exist")};
+    return {{}, {}, unresolved("BackendNotFound", name + " does not exist")};
   }
   if (service->external_name) {
-    return {"", unresolved("ExternalNameNotAllowed",
-                           name + " is of type ExternalName, which is not allowed")};
+    return {{},
+            {},
+            unresolved("ExternalNameNotAllowed",
+                       name + " is of type ExternalName, which is not allowed")};
   }
   const resources::ServicePort* port = find_port(*service, ref.port);
   if (port == nullptr) {
-    return {"",
+    return {{},
+            {},
             unresolved("BackendPortNotFound", name + " has no TCP port " + port_text(ref.port))};
   }
   const std::string label = name + " port " + std::to_string(port->port);
   if (speech_of(port->app_protocol) == Speech::Unspoken) {
-    return {"", judge_protocol(label, port->app_protocol)};
+    return {{}, {}, judge_protocol(label, port->app_protocol)};
   }
   std::string number = std::to_string(port->port);
   std::string key = snapshot::upstream_key(ns, ref.name, number);
@@ -101,9 +112,28 @@ ResolvedBackend Backends::resolve(const std::string& ns, const resources::Servic
   if (added) {
     Endpoints endpoints = collect_endpoints(*service, *port, objects_.slices(ns, ref.name));
     at->second.finding = judge(label, *port, endpoints);
+    at->second.secure = endpoints.secure;
     at->second.upstream = {ns, ref.name, std::move(number), std::move(endpoints.usable)};
   }
-  return {std::move(key), at->second.finding};
+  std::optional<snapshot::BackendTls> tls;
+  if (at->second.secure) {
+    auto server_name = name_in_cluster(ns, ref.name);
+    if (!server_name) return {{}, {}, no_name_in_cluster(ns, ref.name)};
+    tls = snapshot::BackendTls{std::move(*server_name), {}, {}};
+  }
+  return {std::move(key), std::move(tls), at->second.finding};
+}
+
+std::optional<std::string> name_in_cluster(const std::string& ns, const std::string& service) {
+  std::string name = service + "." + ns + ".svc";
+  if (!check_rule_host(name, false)) return std::nullopt;
+  return name;
+}
+
+Finding no_name_in_cluster(const std::string& ns, const std::string& service) {
+  return unresolved("UnsupportedProtocol", "Service " + ns + "/" + service +
+                                               " is to be spoken to over TLS, and there is no host "
+                                               "name to ask it for");
 }
 
 void Backends::forget(const std::string& ns, const std::string& service) {

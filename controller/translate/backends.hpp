@@ -15,9 +15,17 @@ namespace toyou::translate {
 
 // What a reference comes to.
 struct ResolvedBackend {
-  std::string upstream;            // key; empty: its requests are answered 503
+  std::string upstream;  // key; empty: its requests are answered 503
+  // How its appProtocol wants it spoken to; absent: in plain text. Nothing says how to verify it.
+  std::optional<snapshot::BackendTls> tls;
   std::optional<Finding> finding;  // why it is unresolved or unhealthy, without its field
 };
+
+// The name that a backend is asked for over TLS where nothing else is said: "chat.shop.svc".
+// nullopt: the two make no host name (a folder of manifests may have such objects).
+std::optional<std::string> name_in_cluster(const std::string& ns, const std::string& service);
+// For that case.
+Finding no_name_in_cluster(const std::string& ns, const std::string& service);
 
 class Backends {
  public:
@@ -38,6 +46,7 @@ class Backends {
   struct Built {
     snapshot::Upstream upstream;
     std::optional<Finding> finding;
+    bool secure = false;
   };
   const store::ObjectStore& objects_;
   std::map<std::string, Built> built_;

@@ -72,11 +72,11 @@ void claim_certificate(const std::string& field, const std::string& secret_field
       claims.findings.push_back(unresolved(
           secret_field, "InvalidCertificate",
           name + ": " + found->problem +
-              (found->certificate != nullptr ? "; its last good certificate stays in use" : "")));
+              (found->value != nullptr ? "; its last good certificate stays in use" : "")));
     }
-    if (found && found->certificate != nullptr) {
-      entry.key_type = found->certificate->key_type;
-      judge(*found->certificate, name, secret_field, hosts, lookup.now, claims);
+    if (found && found->value != nullptr) {
+      entry.key_type = found->value->key_type;
+      judge(*found->value, name, secret_field, hosts, lookup.now, claims);
     }
   }
   claims.tls.push_back(std::move(entry));

@@ -59,7 +59,7 @@ struct Fallback {
 struct TlsEntry {
   std::string field;
   std::string secret;  // of the object's namespace; empty: the default certificate (T4)
-  std::optional<resources::KeyType> key_type;  // of its certificate; none: there is none to show
+  std::optional<KeyKind> key_type;  // of its certificate; none: there is none to show
   bool operator==(const TlsEntry&) const = default;
 };
 

@@ -72,6 +72,26 @@ void make_room(States& states) {
   if (!std::all_of(states.begin(), states.end(), terminates)) std::erase_if(states, terminates);
 }
 
+// A slice of the family that counts, and its port.
+struct Part {
+  const resources::EndpointSlice* slice;
+  const resources::SlicePort* port;
+  Speech speech;  // the Service's word, else its own (B12)
+};
+
+std::vector<Part> parts_of(const std::vector<const resources::EndpointSlice*>& slices,
+                           const resources::ServicePort& port, AddressFamily family) {
+  std::vector<Part> parts;
+  for (const resources::EndpointSlice* slice : slices) {
+    if (slice->family != family) continue;
+    const resources::SlicePort* own = port_of(*slice, port);
+    if (own == nullptr) continue;
+    const std::string& spoken = port.app_protocol.empty() ? own->app_protocol : port.app_protocol;
+    parts.push_back({slice, own, speech_of(spoken)});
+  }
+  return parts;
+}
+
 }  // namespace
 
 Endpoints collect_endpoints(const resources::Service& service, const resources::ServicePort& port,
@@ -79,20 +99,26 @@ Endpoints collect_endpoints(const resources::Service& service, const resources::
   const AddressFamily first = service.first_family;
   const AddressFamily second =
       first == AddressFamily::IPv6 ? AddressFamily::IPv4 : AddressFamily::IPv6;
+  Endpoints endpoints;
+  endpoints.secure = speech_of(port.app_protocol) == Speech::Secure;
   std::set<std::string> app_protocols;
   States states;
   for (const AddressFamily family : {first, second}) {
     if (!states.empty()) break;  // B9: the other family only where the first has none
-    for (const resources::EndpointSlice* slice : slices) {
-      if (slice->family != family) continue;
-      const resources::SlicePort* own = port_of(*slice, port);
-      if (own == nullptr) continue;
-      app_protocols.insert(own->app_protocol);
-      const std::string& spoken = port.app_protocol.empty() ? own->app_protocol : port.app_protocol;
-      if (speech_of(spoken) != Speech::Unspoken) add_slice(*slice, *own, states);
+    const std::vector<Part> parts = parts_of(slices, port, family);
+    const bool secure = std::any_of(parts.begin(), parts.end(),
+                                    [](const Part& part) { return part.speech == Speech::Secure; });
+    for (const Part& part : parts) {
+      app_protocols.insert(part.port->app_protocol);
+      if (part.speech == Speech::Unspoken) continue;
+      if (secure && part.speech != Speech::Secure) {
+        endpoints.disagree = true;
+      } else {
+        add_slice(*part.slice, *part.port, states);
+      }
     }
+    endpoints.secure |= secure;
   }
-  Endpoints endpoints;
   endpoints.app_protocols.assign(app_protocols.begin(), app_protocols.end());
   make_room(states);
   for (const auto& [at, state] : states) {

@@ -140,7 +140,7 @@ class IngressReader {
       claims_.findings.push_back(std::move(*resolved.finding));
     }
     if (claims_.refused) return {};
-    return {snapshot::Backend{std::move(resolved.upstream), 1}};
+    return {snapshot::Backend{std::move(resolved.upstream), 1, std::move(resolved.tls)}};
   }
 
   const resources::Ingress& ingress_;

@@ -62,6 +62,7 @@ const Translation& Translator::update(const std::set<ObjectKey>& changed, WallTi
   translate_objects(work);
   find_last_resort(work);
   resolve_hosts(work);
+  refresh_secrets(work);
   show_certificates(work);
   refresh_upstreams(work);
   write_reports();
@@ -194,8 +195,9 @@ void Translator::find_last_resort(Work& work) {
   if (options_.default_backend_service.empty()) return;
   const auto address = parse_service_address(options_.default_backend_service);
   TOYOU_ASSERT(address.has_value());  // checked with the command line
+  ResolvedBackend resolved = backends_.resolve(address->ns, address->service);
   LastResort now{{"Flag", address->ns, address->service.name},
-                 {backends_.resolve(address->ns, address->service).upstream, 1}};
+                 {std::move(resolved.upstream), 1, std::move(resolved.tls)}};
   if (last_resort_ == now) return;
   last_resort_ = std::move(now);
   for (std::string& host : index_.hosts()) work.hosts.insert(std::move(host));
@@ -207,12 +209,7 @@ void Translator::find_last_resort(Work& work) {
 void Translator::resolve_hosts(Work& work) {
   for (const std::string& host : work.hosts) withdraw(host, work);
   for (const std::string& host : work.hosts) decide(host);
-  for (const std::string& upstream : work.unused) {
-    const auto count = referrers_.find(upstream);
-    if (count == referrers_.end() || count->second > 0) continue;
-    referrers_.erase(count);
-    erase(upstream);
-  }
+  erase_unused(work);
 }
 
 void Translator::put(const std::string& key, snapshot::Object object) {
@@ -229,11 +226,7 @@ void Translator::withdraw(const std::string& host, Work& work) {
   const auto found = answers_.find(host);
   if (found == answers_.end()) return;
   for (const auto& [key, route] : found->second.routes) {
-    for (const snapshot::Backend& backend : route.backends) {
-      if (backend.upstream.empty()) continue;
-      --referrers_.at(backend.upstream);
-      work.unused.insert(backend.upstream);
-    }
+    drop_references(route, work);
     erase(key);
   }
   for (const auto& [key, verdict] : found->second.verdicts) touched_.reports.insert(key);
@@ -257,12 +250,7 @@ void Translator::decide(const std::string& host) {
 
   HostAnswer answer = resolve_host(question);
   for (const auto& [key, route] : answer.routes) {
-    for (const snapshot::Backend& backend : route.backends) {
-      if (backend.upstream.empty()) continue;
-      if (++referrers_[backend.upstream] == 1) {
-        put(backend.upstream, backends_.upstream(backend.upstream));
-      }
-    }
+    add_references(route);
     put(key, route);
   }
   for (const auto& [key, verdict] : answer.verdicts) touched_.reports.insert(key);

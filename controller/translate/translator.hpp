@@ -51,7 +51,7 @@ class Translator {
     std::set<resources::ObjectKey> objects;  // to translate again
     std::set<std::string> hosts;             // to decide about again
     std::set<ServiceName> services;          // whose endpoints may differ
-    std::set<std::string> unused;            // upstreams that lost a referrer
+    std::set<std::string> unused;            // objects of the snapshot that lost a referrer
     std::set<std::string> names;             // SNI names to decide about again
     std::set<ServiceName> secrets;           // whose certificate may differ
   };
@@ -69,6 +69,11 @@ class Translator {
   void resolve_hosts(Work& work);
   void withdraw(const std::string& host, Work& work);
   void decide(const std::string& host);
+  void add_references(const snapshot::Route& route);
+  void drop_references(const snapshot::Route& route, Work& work);
+  void erase_unused(const Work& work);
+  [[nodiscard]] snapshot::Object named_object(const std::string& key) const;
+  void refresh_secrets(const Work& work);
   void find_default_certificate(Work& work);
   void show_certificates(Work& work);
   void write_certificate(const ServiceName& secret);
@@ -98,7 +103,7 @@ class Translator {
   std::set<ServiceName> overfull_;                  // Secrets shown for more names than fit
   std::map<std::string, HostAnswer> answers_;       // by host
   std::map<std::string, std::set<std::string>> hosts_of_owner_;  // namespace -> hosts
-  std::map<std::string, std::size_t> referrers_;                 // upstream key -> backends
+  std::map<std::string, std::size_t> referrers_;  // keys that routes name -> how often
   Translation translation_;
   Touched touched_;
 };

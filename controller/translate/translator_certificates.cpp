@@ -49,7 +49,7 @@ std::optional<WallTime> Translator::next_expiry() const {
 void Translator::find_default_certificate(Work& work) {
   if (!default_certificate_) return;
   const auto found = objects_.tls_secret(default_certificate_->first, default_certificate_->second);
-  const bool usable = found && found->certificate != nullptr;
+  const bool usable = found && found->value != nullptr;
   if (!certificates_.set_default(usable ? default_certificate_ : std::nullopt)) return;
   work.secrets.insert(*default_certificate_);
   for (std::string& host : index_.hosts()) work.names.insert(std::move(host));
@@ -73,7 +73,7 @@ void Translator::write_certificate(const ServiceName& secret) {
   const std::string key = snapshot::certificate_key(ns, name);
   const std::set<std::string>* hosts = certificates_.names_of(secret);
   const auto found = objects_.tls_secret(ns, name);
-  const bool usable = found && found->certificate != nullptr;
+  const bool usable = found && found->value != nullptr;
   const bool is_default = default_certificate_ == secret;
   overfull_.erase(secret);
   if (!usable || (hosts == nullptr && !is_default)) {
@@ -88,8 +88,8 @@ void Translator::write_certificate(const ServiceName& secret) {
     if (certificate.hosts.size() < hosts->size()) overfull_.insert(secret);
   }
   certificate.is_default = is_default;
-  certificate.chain_pem = found->certificate->chain_pem;
-  certificate.key_pem = found->certificate->key_pem;
+  certificate.chain_pem = found->value->chain_pem;
+  certificate.key_pem = found->value->key_pem;
   put(key, std::move(certificate));
 }
 
@@ -112,9 +112,9 @@ void Translator::write_warnings() {
     return;
   }
   if (!found->problem.empty()) warnings.push_back(flag + name + ": " + found->problem);
-  if (found->certificate != nullptr && found->certificate->expired(now_)) {
+  if (found->value != nullptr && found->value->expired(now_)) {
     warnings.push_back(flag + "the certificate in " + name + " expired at " +
-                       date_of(found->certificate->not_after));
+                       date_of(found->value->not_after));
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "controller/translate/peer_secrets.hpp"
 #include "controller/translate/validity.hpp"
 
 namespace toyou::translate {
@@ -50,7 +51,46 @@ void claim_route_certificate(const WebSocketRoute& route, const CertificateLooku
                     certificates, claims);
 }
 
+// What spec.backendTLS comes to. A Secret that it cannot have refuses the route (W8).
+std::optional<snapshot::BackendTls> claim_backend_tls(const WebSocketRoute& route,
+                                                      const CertificateLookup& certificates,
+                                                      Claims& claims) {
+  if (!route.backend_tls) return std::nullopt;
+  snapshot::BackendTls tls;
+  tls.server_name = route.backend_tls->server_name;
+  const auto need = [&](const std::string& field, const std::string& secret, const auto& claim) {
+    if (secret.empty()) return std::string();  // not asked for, or noted by the decoder
+    std::string key = claim(field, secret, certificates, claims);
+    if (key.empty()) {
+      claims.refused = true;
+      claims.defects.push_back(
+          {"Invalid", field + " cannot be used: nothing is served without it", field});
+    }
+    return key;
+  };
+  tls.authority =
+      need("spec.backendTLS.caSecretName", route.backend_tls->ca_secret_name, claim_authority);
+  tls.client_certificate =
+      need("spec.backendTLS.clientCertificateSecretName",
+           route.backend_tls->client_certificate_secret_name, claim_client_certificate);
+  return tls;
+}
+
+// What the route asks for, instead of what the Service's appProtocol says.
+void ask_for_tls(const snapshot::BackendTls& asked, const std::string& ns,
+                 const std::string& service, ResolvedBackend& resolved) {
+  if (resolved.upstream.empty()) return;  // nothing is connected to
+  resolved.tls = asked;
+  if (!asked.server_name.empty()) return;
+  if (auto name = name_in_cluster(ns, service)) {
+    resolved.tls->server_name = std::move(*name);
+  } else {
+    resolved = {{}, {}, no_name_in_cluster(ns, service)};
+  }
+}
+
 std::vector<snapshot::Backend> resolve_backends(const WebSocketRoute& route, Backends& backends,
+                                                const std::optional<snapshot::BackendTls>& asked,
                                                 Claims& claims) {
   std::vector<snapshot::Backend> targets;
   for (std::size_t i = 0; i < route.backends.size(); ++i) {
@@ -58,13 +98,14 @@ std::vector<snapshot::Backend> resolve_backends(const WebSocketRoute& route, Bac
     if (backend.service.name.empty()) continue;  // noted by the decoder
     claims.services.insert({route.meta.ns, backend.service.name});
     ResolvedBackend resolved = backends.resolve(route.meta.ns, backend.service);
+    if (asked) ask_for_tls(*asked, route.meta.ns, backend.service.name, resolved);
     if (resolved.finding) {
       const std::string field = "spec.backends[" + std::to_string(i) + "]";
       resolved.finding->field = field;
       resolved.finding->message = field + ": " + resolved.finding->message;
       claims.findings.push_back(std::move(*resolved.finding));
     }
-    targets.push_back({std::move(resolved.upstream), backend.weight});
+    targets.push_back({std::move(resolved.upstream), backend.weight, std::move(resolved.tls)});
   }
   return targets;
 }
@@ -95,7 +136,8 @@ Claims claims_of(const WebSocketRoute& route, Backends& backends,
   snapshot::Route served;
   served.source = claims.source();
   served.protocols = route.protocols;
-  served.backends = resolve_backends(route, backends, claims);
+  const auto backend_tls = claim_backend_tls(route, certificates, claims);
+  served.backends = resolve_backends(route, backends, backend_tls, claims);
   served.origins = route.origins;
   served.limits = route.limits;
   served.timeouts = route.timeouts;

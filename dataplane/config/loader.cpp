@@ -1,6 +1,7 @@
 #include "dataplane/config/loader.hpp"
 
 #include <poll.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 
@@ -42,6 +43,7 @@ void Loader::start() {
   stopping_ = false;
   reader_.remove_leftovers();
   thread_ = std::thread([this] { run(); });
+  pthread_setname_np(thread_.native_handle(), "loader");
 }
 
 void Loader::stop() {
@@ -111,16 +113,18 @@ bool Loader::load(bool fallback) {
   return false;
 }
 
-// False: OpenSSL refuses a certificate, and so the snapshot.
+// False: OpenSSL refuses something, and so the snapshot.
 bool Loader::take(const snapshot::Update& update, SteadyTime begun, bool fallback) {
   const bool report = !fallback || !status_.last_refused;
-  auto certificates = tls::CertificateTable::build(
-      update, tables_ ? tables_->certificates() : tls::CertificateTable::empty());
-  if (!certificates) {
-    refuse(reader_.refuse(update, std::move(certificates.error()), fallback), begun, fallback);
+  auto certificates =
+      tls::CertificateTable::build(update, tables_ ? tables_->certificates() : nullptr);
+  auto peers = tls::PeerTable::build(update, tables_ ? tables_->peers() : nullptr);
+  if (!certificates || !peers) {
+    std::vector<snapshot::Problem>& problems = certificates ? peers.error() : certificates.error();
+    refuse(reader_.refuse(update, std::move(problems), fallback), begun, fallback);
     return false;
   }
-  tables_ = Tables::build(update, tables_, *certificates);
+  tables_ = Tables::build(update, tables_, {std::move(*certificates), std::move(*peers)});
   on_tables_(tables_);
   // good.json before loaded.json: once the writer reads that this manifest is loaded, it removes
   // what only older ones name.

@@ -11,26 +11,24 @@
 namespace toyou::config {
 namespace {
 
-// An upstream and who names it: a change of its endpoints reaches exactly those routes.
-struct UpstreamEntry {
-  std::shared_ptr<const UpstreamTable> table;
-  std::vector<std::string> routes;  // keys, sorted
-};
+// Keys of the routes that name an object, sorted: a change of the object reaches exactly those.
+using Users = std::vector<std::string>;
 
 }  // namespace
 
 struct Tables::Data {
   Router router;
   ShardedMap<RouteTable> routes;
-  ShardedMap<UpstreamEntry> upstreams;
+  ShardedMap<UpstreamTable> upstreams;
+  ShardedMap<Users> users;  // of every object that a route names, by its key
   std::shared_ptr<StateRegistry> states = std::make_shared<StateRegistry>();
 };
 
 // One build: the steps in the order in which build() takes them.
 class Tables::Builder {
  public:
-  Builder(const snapshot::Update& update, const Data& base)
-      : update_(update), base_(base), router_(base.router), routes_(base.routes) {}
+  Builder(const snapshot::Update& update, const Data& base, const tls::PeerTable& peers)
+      : update_(update), base_(base), peers_(peers), router_(base.router), routes_(base.routes) {}
 
   void compile_upstreams();
   void compile_routes();
@@ -43,15 +41,18 @@ class Tables::Builder {
   };
   void forget_route(const std::string& key);
   void put_route(const std::string& key, const snapshot::Route& route);
-  void recompile_users_of(const std::string& upstream);
+  void recompile_users_of(const std::string& named);
   [[nodiscard]] std::shared_ptr<const UpstreamTable> upstream(const std::string& key) const;
+  [[nodiscard]] tls::BackendSettingPtr setting(const snapshot::Backend& backend) const;
+  ShardedMap<Users> finish_users();
 
   const snapshot::Update& update_;
   const Data& base_;
+  const tls::PeerTable& peers_;
   Router::Editor router_;
   ShardedMap<RouteTable>::Editor routes_;
   std::map<std::string, std::shared_ptr<const UpstreamTable>> fresh_;  // upstreams that changed
-  std::map<std::string, Mentions> mentions_;                           // by upstream
+  std::map<std::string, Mentions> mentions_;                           // by object that is named
 };
 
 void Tables::Builder::compile_upstreams() {
@@ -74,16 +75,33 @@ std::shared_ptr<const UpstreamTable> Tables::Builder::upstream(const std::string
   if (const auto found = fresh_.find(key); found != fresh_.end()) return found->second;
   const auto* entry = base_.upstreams.find(key);
   TOYOU_ASSERT(entry != nullptr);  // references were checked when the snapshot was read
-  return (*entry)->table;
+  return *entry;
+}
+
+tls::BackendSettingPtr Tables::Builder::setting(const snapshot::Backend& backend) const {
+  if (!backend.tls) return nullptr;
+  const snapshot::BackendTls& tls = *backend.tls;
+  tls::AuthorityPtr authority;
+  tls::ClientCertificatePtr certificate;
+  if (!tls.authority.empty()) {
+    authority = peers_.authority(tls.authority);
+    TOYOU_ASSERT(authority != nullptr);
+  }
+  if (!tls.client_certificate.empty()) {
+    certificate = peers_.client_certificate(tls.client_certificate);
+    TOYOU_ASSERT(certificate != nullptr);
+  }
+  return base_.states->backend_setting(tls.server_name, authority, certificate);
 }
 
 void Tables::Builder::forget_route(const std::string& key) {
   const auto* old = base_.routes.find(key);
   if (old == nullptr) return;
   router_.remove(**old);
-  for (const snapshot::Backend& backend : (*old)->route.backends) {
-    if (!backend.upstream.empty()) mentions_[backend.upstream].removed.insert(key);
-  }
+  for (const RouteBackend& backend : (*old)->backends) base_.states->release(backend.tls);
+  snapshot::for_each_reference((*old)->route, [&](const std::string& named, const std::string&) {
+    mentions_[named].removed.insert(key);
+  });
 }
 
 void Tables::Builder::put_route(const std::string& key, const snapshot::Route& route) {
@@ -92,22 +110,24 @@ void Tables::Builder::put_route(const std::string& key, const snapshot::Route& r
   table->route = route;
   table->state = base_.states->route(route.source);
   for (const snapshot::Backend& backend : route.backends) {
-    table->backends.push_back({upstream(backend.upstream), backend.weight});
+    table->backends.push_back({upstream(backend.upstream), backend.weight, setting(backend)});
     table->weight_sum += backend.weight;
-    if (!backend.upstream.empty()) mentions_[backend.upstream].added.insert(key);
   }
+  snapshot::for_each_reference(route, [&](const std::string& named, const std::string&) {
+    mentions_[named].added.insert(key);
+  });
   router_.add(table);
   routes_.put(key, std::move(table));
 }
 
-// Routes hold a pointer to their upstreams: those that did not change themselves get the new one.
-void Tables::Builder::recompile_users_of(const std::string& upstream) {
-  const auto* entry = base_.upstreams.find(upstream);
-  if (entry == nullptr) return;
-  for (const std::string& key : (*entry)->routes) {
+// Routes hold pointers to what they name: those that did not change themselves get the new ones.
+void Tables::Builder::recompile_users_of(const std::string& named) {
+  const auto* users = base_.users.find(named);
+  if (users == nullptr) return;
+  for (const std::string& key : **users) {
     if (update_.changed.contains(key) || update_.removed.contains(key)) continue;
     const RoutePtr old = *base_.routes.find(key);
-    if (*routes_.find(key) != old) continue;  // already, through another upstream
+    if (*routes_.find(key) != old) continue;  // already, through another object
     forget_route(key);
     put_route(key, old->route);
   }
@@ -124,37 +144,47 @@ void Tables::Builder::compile_routes() {
     forget_route(key);
     put_route(key, *route);
   }
-  for (const auto& [key, table] : fresh_) recompile_users_of(key);
+  for (const auto& [key, object] : update_.changed) recompile_users_of(key);
+}
+
+ShardedMap<Users> Tables::Builder::finish_users() {
+  ShardedMap<Users>::Editor users(base_.users);
+  for (const auto& [key, mentions] : mentions_) {
+    Users kept;
+    if (const auto* old = base_.users.find(key)) {
+      std::set_difference((*old)->begin(), (*old)->end(), mentions.removed.begin(),
+                          mentions.removed.end(), std::back_inserter(kept));
+    }
+    auto all = std::make_shared<Users>();
+    std::set_union(kept.begin(), kept.end(), mentions.added.begin(), mentions.added.end(),
+                   std::back_inserter(*all));
+    if (all->empty()) {
+      users.erase(key);
+    } else {
+      users.put(key, std::move(all));
+    }
+  }
+  return users.finish();
 }
 
 std::unique_ptr<Tables::Data> Tables::Builder::finish() {
-  ShardedMap<UpstreamEntry>::Editor upstreams(base_.upstreams);
-  for (const auto& [key, table] : fresh_) mentions_[key];
+  ShardedMap<UpstreamTable>::Editor upstreams(base_.upstreams);
   for (const std::string& key : update_.removed) upstreams.erase(key);
-  for (const auto& [key, mentions] : mentions_) {
-    if (update_.removed.contains(key)) continue;
-    auto entry = std::make_shared<UpstreamEntry>();
-    entry->table = upstream(key);
-    if (const auto* old = base_.upstreams.find(key)) {
-      std::set_difference((*old)->routes.begin(), (*old)->routes.end(), mentions.removed.begin(),
-                          mentions.removed.end(), std::back_inserter(entry->routes));
-    }
-    std::vector<std::string> all;
-    std::set_union(entry->routes.begin(), entry->routes.end(), mentions.added.begin(),
-                   mentions.added.end(), std::back_inserter(all));
-    entry->routes = std::move(all);
-    upstreams.put(key, std::move(entry));
-  }
+  for (const auto& [key, table] : fresh_) upstreams.put(key, table);
   auto data = std::make_unique<Data>();
   data->router = router_.finish();
   data->routes = routes_.finish();
   data->upstreams = upstreams.finish();
+  data->users = finish_users();
   data->states = base_.states;
+  data->states->retire();
   data->states->prune();
   return data;
 }
 
-Tables::Tables() : data_(std::make_unique<Data>()), certificates_(tls::CertificateTable::empty()) {}
+Tables::Tables()
+    : data_(std::make_unique<Data>()),
+      material_{tls::CertificateTable::empty(), tls::PeerTable::empty()} {}
 Tables::~Tables() = default;
 
 std::shared_ptr<const Tables> Tables::empty() {
@@ -163,14 +193,16 @@ std::shared_ptr<const Tables> Tables::empty() {
 
 std::shared_ptr<const Tables> Tables::build(const snapshot::Update& update,
                                             const std::shared_ptr<const Tables>& previous,
-                                            const tls::CertificateTablePtr& certificates) {
+                                            const Material& material) {
   const std::shared_ptr<const Tables> base = previous == nullptr ? empty() : previous;
-  Builder builder(update, *base->data_);
+  const Material now{material.certificates ? material.certificates : base->material_.certificates,
+                     material.peers ? material.peers : base->material_.peers};
+  Builder builder(update, *base->data_, *now.peers);
   builder.compile_upstreams();
   builder.compile_routes();
   auto tables = std::make_shared<Tables>();
   tables->data_ = builder.finish();
-  tables->certificates_ = certificates ? certificates : base->certificates_;
+  tables->material_ = now;
   tables->generation_ = update.manifest.generation;
   return tables;
 }
@@ -193,7 +225,7 @@ void Tables::for_each_route(const std::function<void(const RouteTable&)>& visit)
 
 void Tables::for_each_upstream(const std::function<void(const UpstreamTable&)>& visit) const {
   data_->upstreams.for_each(
-      [&](const std::string&, const UpstreamEntry& entry) { visit(*entry.table); });
+      [&](const std::string&, const UpstreamTable& upstream) { visit(upstream); });
 }
 
 }  // namespace toyou::config

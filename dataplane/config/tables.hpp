@@ -16,6 +16,8 @@
 #include "common/snapshot.hpp"
 #include "common/snapshot_store.hpp"
 #include "dataplane/tls/certificate_table.hpp"
+#include "dataplane/tls/client_context.hpp"
+#include "dataplane/tls/peer_table.hpp"
 
 namespace toyou::config {
 
@@ -36,10 +38,22 @@ struct RouteState {
 
 // Per (upstream, address, port).
 struct EndpointState {
-  EndpointState(std::string a, std::uint16_t p) : address(std::move(a)), port(p) {}
+  EndpointState(std::string a, std::uint16_t p)
+      : address(std::move(a)),
+        port(p),
+        name((address.find(':') == std::string::npos ? address : "[" + address + "]") + ":" +
+             std::to_string(port)) {}
   const std::string address;
   const std::uint16_t port;
+  const std::string name;               // "address:port", IPv6 in brackets
   std::atomic<std::int64_t> active{0};  // requests under way and live pairs, over all workers
+};
+
+// Of OpenSSL's objects, made from the same update as the tables, which can fail. Null: the previous
+// ones.
+struct Material {
+  tls::CertificateTablePtr certificates;
+  tls::PeerTablePtr peers;
 };
 
 // --- tables ----------------------------------------------------------------------------------
@@ -57,6 +71,7 @@ struct UpstreamTable {
 struct RouteBackend {
   std::shared_ptr<const UpstreamTable> upstream;  // null: unresolved, its share is answered 503
   std::uint32_t weight = 1;
+  tls::BackendSettingPtr tls = {};  // how its endpoints are spoken to; null: in plain text
 };
 
 struct RouteTable {
@@ -93,11 +108,10 @@ class Tables {
   // `previous` supplies everything that the update did not change, and all surviving state. Never
   // fails: the snapshot has been validated. Cost: proportional to what changed (plus a copy of
   // small pointer tables), not to the number of routes. All builds of one line of tables are made
-  // by one thread. `certificates`: made from the same update, which can fail; null: the previous
-  // ones.
-  static std::shared_ptr<const Tables> build(
-      const snapshot::Update& update, const std::shared_ptr<const Tables>& previous,
-      const tls::CertificateTablePtr& certificates = nullptr);
+  // by one thread.
+  static std::shared_ptr<const Tables> build(const snapshot::Update& update,
+                                             const std::shared_ptr<const Tables>& previous,
+                                             const Material& material = {});
 
   // `host` from normalise_request_host ("" and IP literals match the any-host level only), `path`
   // from normalise_request_path. Host level, then path, then protocol (H8, R1, R2, W2..W6, D).
@@ -105,7 +119,10 @@ class Tables {
   [[nodiscard]] Match find(std::string_view host, std::string_view path,
                            snapshot::Protocol protocol) const;
 
-  [[nodiscard]] const tls::CertificateTablePtr& certificates() const { return certificates_; }
+  [[nodiscard]] const tls::CertificateTablePtr& certificates() const {
+    return material_.certificates;
+  }
+  [[nodiscard]] const tls::PeerTablePtr& peers() const { return material_.peers; }
   [[nodiscard]] std::uint64_t generation() const { return generation_; }
   [[nodiscard]] std::size_t route_count() const;
   [[nodiscard]] std::size_t upstream_count() const;
@@ -117,7 +134,7 @@ class Tables {
   struct Data;
   class Builder;
   std::unique_ptr<Data> data_;
-  tls::CertificateTablePtr certificates_;  // never null
+  Material material_;  // never null
   std::uint64_t generation_ = 0;
 };
 

@@ -33,8 +33,8 @@ bool Proxy::repeatable() const {
 }
 
 asio::awaitable<bool> Proxy::open() {
-  upstream_ = x_.worker.pool.balancer().pick_backend(*x_.route);
-  if (upstream_ == nullptr) {
+  backend_ = x_.worker.pool.balancer().pick_backend(*x_.route);
+  if (backend_ == nullptr) {
     co_await http::fail_exchange(x_, Cause::NoEndpoint);
     co_return false;
   }
@@ -63,17 +63,22 @@ asio::awaitable<bool> Proxy::open() {
 }
 
 asio::awaitable<Cause> Proxy::round_trip(Millis max_idle) {
-  connected_ = co_await upstream::connect(x_.worker, x_.guard,
-                                          {.upstream = upstream_,
-                                           .connect_timeout = x_.route->route.timeouts.connect,
-                                           .max_idle = max_idle});
+  connected_ =
+      co_await upstream::connect(x_.worker, x_.guard,
+                                 {.backend = backend_,
+                                  .connect_timeout = x_.route->route.timeouts.connect,
+                                  .max_idle = max_idle,
+                                  .look = repeatable() ? http::Look::Events : http::Look::Closer});
   if (connected_.cause != Cause::None) co_return connected_.cause;
-  x_.outcome.endpoint = http::format_endpoint(*connected_.connection->endpoint);
+  x_.outcome.endpoint = connected_.connection->endpoint->name;
   const SteadyTime began = x_.worker.clock.steady();
   co_await send_head();
   const Cause cause =
       co_await read_response_head(x_, connected_.connection->stream, wait_, response_);
   x_.outcome.upstream_time = std::chrono::duration_cast<Millis>(x_.worker.clock.steady() - began);
+  if (cause == Cause::BackendTls) {
+    note_tls_failure(*connected_.connection, connected_.connection->stream.tls()->failure());
+  }
   // Nobody asked for a switch of protocols: what would follow is no HTTP.
   if (cause == Cause::None && response_.status == 101) co_return Cause::BackendProtocol;
   co_return cause;

@@ -42,7 +42,7 @@ class Proxy {
   [[nodiscard]] bool reusable() const;
 
   http::Exchange& x_;
-  const config::UpstreamTable* upstream_ = nullptr;
+  const config::RouteBackend* backend_ = nullptr;
   Body body_ = Body::None;
   HeadWait wait_;
   http::ResponseHead response_;

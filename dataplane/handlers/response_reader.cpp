@@ -10,9 +10,12 @@ namespace {
 
 using http::HeadScanner;
 
-Cause cause_of(const error_code& ec, const http::Guard& guard, const HeadWait& wait) {
+Cause cause_of(const error_code& ec, const http::Guard& guard, const HeadWait& wait,
+               const http::Stream& upstream) {
   if (guard.timed_out()) return wait.on_timeout;
   if (guard.interrupted() != http::Interruption::None) return Cause::ClientGone;
+  // With TLS 1.3 a backend that does not like our certificate says so only now.
+  if (upstream.tls() != nullptr && upstream.tls()->broken()) return Cause::BackendTls;
   return ec == asio::error::no_buffer_space ? Cause::BackendProtocol : Cause::BackendGone;
 }
 
@@ -23,7 +26,7 @@ asio::awaitable<Cause> wait_for_head(http::Exchange& x, http::Stream& upstream, 
     if (state == HeadScanner::State::Complete) co_return Cause::None;
     if (state != HeadScanner::State::Incomplete) co_return Cause::BackendProtocol;
     const error_code ec = co_await upstream.fill(x.guard, wait.remaining());
-    if (ec) co_return cause_of(ec, x.guard, wait);
+    if (ec) co_return cause_of(ec, x.guard, wait, upstream);
     wait.byte_seen = true;
   }
 }

@@ -20,7 +20,7 @@ struct HeadWait {
 };
 
 // None: `head` is there, and taken out of the input; its views live until the body is read.
-// Else `wait.on_timeout`, BackendGone, BackendProtocol, ClientGone.
+// Else `wait.on_timeout`, BackendGone, BackendTls, BackendProtocol, ClientGone.
 asio::awaitable<Cause> read_response_head(http::Exchange& exchange, http::Stream& upstream,
                                           HeadWait& wait, http::ResponseHead& head);
 

@@ -19,15 +19,15 @@ struct Handshake {
   http::ResponseHead response;
 };
 
-asio::awaitable<Cause> ask_backend(http::Exchange& x, const config::UpstreamTable& upstream,
+asio::awaitable<Cause> ask_backend(http::Exchange& x, const config::RouteBackend& backend,
                                    Handshake& handshake) {
   const snapshot::Timeouts& timeouts = x.route->route.timeouts;
   handshake.connected = co_await upstream::connect(
       x.worker, x.guard,
-      {.upstream = &upstream, .connect_timeout = timeouts.connect, .max_idle = Millis(0)});
+      {.backend = &backend, .connect_timeout = timeouts.connect, .max_idle = Millis(0)});
   if (handshake.connected.cause != Cause::None) co_return handshake.connected.cause;
   upstream::Connection& connection = *handshake.connected.connection;
-  x.outcome.endpoint = http::format_endpoint(*connection.endpoint);
+  x.outcome.endpoint = connection.endpoint->name;
 
   HeadWait wait;
   wait.on_timeout = Cause::HandshakeTimeout;
@@ -39,6 +39,9 @@ asio::awaitable<Cause> ask_backend(http::Exchange& x, const config::UpstreamTabl
   if (ec && x.guard.timed_out()) co_return Cause::HandshakeTimeout;
   const Cause cause = co_await read_response_head(x, connection.stream, wait, handshake.response);
   x.outcome.upstream_time = std::chrono::duration_cast<Millis>(x.worker.clock.steady() - began);
+  if (cause == Cause::BackendTls) {
+    note_tls_failure(connection, connection.stream.tls()->failure());
+  }
   co_return cause;
 }
 
@@ -102,7 +105,6 @@ asio::awaitable<void> finish_switch(http::Exchange& x, Handshake& handshake) {
     co_await http::fail_exchange(x, Cause::BackendProtocol);
     co_return;
   }
-  co_await x.client.settle();
   if (x.guard.interrupted() == http::Interruption::ClientGone) {
     co_await http::fail_exchange(x, Cause::ClientGone);
     co_return;
@@ -128,8 +130,8 @@ asio::awaitable<void> finish_switch(http::Exchange& x, Handshake& handshake) {
 asio::awaitable<void> handle_websocket(http::Exchange& x) {
   // Whatever comes after this request on this connection is meant as frames, never as a request.
   x.keep_alive = false;
-  const config::UpstreamTable* upstream = x.worker.pool.balancer().pick_backend(*x.route);
-  if (upstream == nullptr) {
+  const config::RouteBackend* backend = x.worker.pool.balancer().pick_backend(*x.route);
+  if (backend == nullptr) {
     co_await http::fail_exchange(x, Cause::NoEndpoint);
     co_return;
   }
@@ -138,7 +140,7 @@ asio::awaitable<void> handle_websocket(http::Exchange& x) {
   x.buffer.clear();
   http::append_request_head(x.buffer, x.head, x.forwarded, x.id, http::Purpose::WebSocket);
   x.client.watch(x.guard);
-  Cause cause = co_await ask_backend(x, *upstream, handshake);
+  Cause cause = co_await ask_backend(x, *backend, handshake);
   if (cause != Cause::None) {
     co_await http::fail_exchange(x, cause);
   } else if (handshake.response.status == 101) {

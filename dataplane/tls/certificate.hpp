@@ -2,47 +2,36 @@
 // tables, threads and handshakes that use it.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <string>
 
 #include "common/clock.hpp"
+#include "common/openssl.hpp"
+#include "common/pem.hpp"
 #include "common/redacted.hpp"
 #include "common/result.hpp"
-#include "dataplane/tls/openssl.hpp"
 
 namespace toyou::tls {
-
-// Of the keys that a name may have one each.
-enum class KeyKind : std::uint8_t { Rsa, Elliptic };  // Elliptic: ECDSA, Ed25519, Ed448
 
 struct Certificate {
   X509Ptr leaf;
   KeyPtr key;
-  ChainPtr chain;  // behind the leaf; may be null
+  ChainPtr chain;  // behind the leaf
   KeyKind kind = KeyKind::Rsa;
   WallTime not_after{};
 };
 using CertificatePtr = std::shared_ptr<const Certificate>;
 
-// Reads PEM. Keeps a decoder between keys: making one takes OpenSSL ten times as long as using it.
-// One thread.
+// Reads PEM. One thread.
 class CertificateReader {
  public:
-  CertificateReader();
-  ~CertificateReader();
-  CertificateReader(const CertificateReader&) = delete;
-  CertificateReader& operator=(const CertificateReader&) = delete;
-
   // Error: the context is "/chain" or "/key", the message quotes neither. An expired certificate is
   // read like any other: the client decides (ingress-contract T7).
-  Result<CertificatePtr> read(const std::string& chain_pem, const Redacted& key_pem);
+  [[nodiscard]] Result<CertificatePtr> read(const std::string& chain_pem,
+                                            const Redacted& key_pem) const;
 
  private:
-  KeyPtr read_key(const std::string& pem);
-
-  struct Decoder;
-  std::unique_ptr<Decoder> decoder_;
+  PemKeyReader keys_;
 };
 
 }  // namespace toyou::tls

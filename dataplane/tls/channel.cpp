@@ -1,6 +1,7 @@
 #include "dataplane/tls/channel.hpp"
 
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -184,18 +185,51 @@ Channel::~Channel() = default;
 std::unique_ptr<Channel> Channel::accept(const ServerContext& context, int fd,
                                          CertificateTablePtr certificates) {
   std::unique_ptr<Channel> channel(new Channel(fd, std::move(certificates)));
-  channel->ssl_.reset(SSL_new(context.get()));
-  BIO* bio = channel->ssl_ ? BIO_new(Io::method()) : nullptr;
-  if (bio == nullptr) {
+  if (!channel->attach(context.get())) return nullptr;
+  SSL_set_accept_state(channel->ssl_.get());
+  return channel;
+}
+
+std::unique_ptr<Channel> Channel::connect(const BackendSetting& setting, int fd,
+                                          std::shared_ptr<SessionSlot> sessions) {
+  std::unique_ptr<Channel> channel(new Channel(fd, nullptr));
+  if (setting.context == nullptr || !channel->attach(setting.context->get())) return nullptr;
+  SSL* ssl = channel->ssl_.get();
+  const char* name = setting.server_name.c_str();
+  SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  if (SSL_set_tlsext_host_name(ssl, name) != 1 ||
+      (setting.context->verifies() && SSL_set1_host(ssl, name) != 1)) {
     ERR_clear_error();
     return nullptr;
   }
-  BIO_set_data(bio, channel.get());
-  BIO_set_init(bio, 1);
-  SSL_set_bio(channel->ssl_.get(), bio, bio);  // takes it
-  SSL_set_app_data(channel->ssl_.get(), channel.get());
-  SSL_set_accept_state(channel->ssl_.get());
+  if (sessions && sessions->session) SSL_set_session(ssl, sessions->session.get());
+  channel->sessions_ = std::move(sessions);
+  SSL_set_connect_state(ssl);
   return channel;
+}
+
+bool Channel::attach(SSL_CTX* context) {
+  ssl_.reset(SSL_new(context));
+  BIO* bio = ssl_ ? BIO_new(Io::method()) : nullptr;
+  if (bio == nullptr) {
+    ERR_clear_error();
+    return false;
+  }
+  BIO_set_data(bio, this);
+  BIO_set_init(bio, 1);
+  SSL_set_bio(ssl_.get(), bio, bio);  // takes it
+  SSL_set_app_data(ssl_.get(), this);
+  return true;
+}
+
+// TLS 1.3 gives sessions whenever it likes after the handshake, TLS 1.2 with its end.
+void Channel::install_session_callback(SSL_CTX* context) {
+  SSL_CTX_sess_set_new_cb(context, [](SSL* ssl, SSL_SESSION* session) {
+    const std::shared_ptr<SessionSlot>& slot = channel_of(ssl).sessions_;
+    if (!slot || SSL_SESSION_is_resumable(session) != 1) return 0;
+    slot->session.reset(session);
+    return 1;  // ours now
+  });
 }
 
 std::string Channel::server_name() const {
@@ -212,6 +246,7 @@ Status Channel::handshake() {
   const int done = SSL_do_handshake(ssl_.get());
   if (done == 1) return finish_handshake();
   const int error = SSL_get_error(ssl_.get(), done);
+  more_ = !drained_;
   if (error == SSL_ERROR_WANT_READ) return Status::WantRead;
   if (error == SSL_ERROR_WANT_WRITE) return Status::WantWrite;
   if (result_ != HandshakeResult::UnrecognizedName) result_ = classify(ERR_peek_error());
@@ -253,6 +288,14 @@ HandshakeResult Channel::classify(unsigned long error) const {
 
 // --- bytes ---------------------------------------------------------------------------------------
 
+std::string Channel::words_of_failure() const {
+  const long verdict = SSL_get_verify_result(ssl_.get());
+  if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_CERTIFICATE_VERIFY_FAILED && verdict != X509_V_OK) {
+    return X509_verify_cert_error_string(verdict);
+  }
+  return take_openssl_error("TLS error");
+}
+
 Status Channel::fail_with(int ssl_error) {
   switch (ssl_error) {
     case SSL_ERROR_WANT_READ:
@@ -266,7 +309,8 @@ Status Channel::fail_with(int ssl_error) {
       break;
     default:
       errno_ = 0;
-      if (failure_.empty()) failure_ = take_error("TLS error");
+      broken_ = true;
+      if (failure_.empty()) failure_ = words_of_failure();
       break;
   }
   ERR_clear_error();

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "dataplane/tls/certificate_table.hpp"
+#include "dataplane/tls/client_context.hpp"
 #include "dataplane/tls/server_context.hpp"
 
 namespace toyou::tls {
@@ -49,11 +50,22 @@ inline constexpr std::size_t kHandshakeResults =
     static_cast<std::size_t>(HandshakeResult::Overload) + 1;
 std::string_view to_string(HandshakeResult result);
 
+using SessionPtr = std::unique_ptr<SSL_SESSION, FreeBy<SSL_SESSION_free>>;
+
+// Where a client's connections to one peer leave the newest session for the next one. One thread.
+struct SessionSlot {
+  SessionPtr session;  // null: none yet
+};
+
 class Channel {
  public:
   // A server's side; the handshake uses `certificates` as they are now. Null: out of memory.
   static std::unique_ptr<Channel> accept(const ServerContext& context, int fd,
                                          CertificateTablePtr certificates);
+  // A client's side. What is in `sessions` is resumed if the peer likes; new ones go there, until
+  // forget_sessions(). Null: out of memory.
+  static std::unique_ptr<Channel> connect(const BackendSetting& setting, int fd,
+                                          std::shared_ptr<SessionSlot> sessions);
   ~Channel();
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
@@ -63,13 +75,15 @@ class Channel {
   Status handshake();
   // After the end of handshake(), whether Done or not.
   [[nodiscard]] HandshakeResult result() const { return result_; }
+  // Before the channel goes to another thread than the one of its sessions.
+  void forget_sessions() { sessions_.reset(); }
   // What the client named, of its own choice; empty: nothing. During the handshake and after it.
   [[nodiscard]] std::string server_name() const;
 
   // Reads as much as there is and fits, with a bounded number of reads of the descriptor, so that
   // no peer keeps us busy with records that carry nothing.
   Moved read(std::span<char> into);
-  // The last read() left something behind: it may bring more without any event.
+  // The last read() or handshake() left something behind: it may bring more without any event.
   [[nodiscard]] bool more() const { return more_; }
   // The last read() found the descriptor empty, rather than stopped after a short read.
   [[nodiscard]] bool empty() const { return empty_; }
@@ -84,13 +98,18 @@ class Channel {
 
   // The error of the last Failed: the system's, or 0 where it was TLS's.
   [[nodiscard]] int error() const { return errno_; }
-  // Of the first failure, in OpenSSL's words, or the system's.
+  // TLS itself has failed, rather than the connection.
+  [[nodiscard]] bool broken() const { return broken_; }
+  // Of the first failure, in OpenSSL's words, or the system's; where a certificate was refused,
+  // why.
   [[nodiscard]] const std::string& failure() const { return failure_; }
 
   static void install_callbacks(SSL_CTX* context);  // SNI, and the certificates that go with it
+  static void install_session_callback(SSL_CTX* context);  // of a client
 
  private:
   Channel(int fd, CertificateTablePtr certificates);
+  bool attach(SSL_CTX* context);
   struct Io;         // the descriptor as OpenSSL's BIO
   struct Handshake;  // what is needed until it is over
 
@@ -98,9 +117,11 @@ class Channel {
   [[nodiscard]] bool owes_keys() const;
   Status finish_handshake();
   HandshakeResult classify(unsigned long error) const;
+  [[nodiscard]] std::string words_of_failure() const;
 
   SslPtr ssl_;
   std::unique_ptr<Handshake> handshake_;
+  std::shared_ptr<SessionSlot> sessions_;  // of a client
   std::string failure_;
   int fd_;
   int errno_ = 0;
@@ -109,6 +130,7 @@ class Channel {
   bool drained_ = false;   // the descriptor gave less than it was asked for
   bool end_seen_ = false;  // its TCP end was read
   bool empty_ = false;
+  bool broken_ = false;
   bool more_ = false;
   bool read_waits_to_write_ = false;
   bool write_pending_ = false;  // part of a record is on its way

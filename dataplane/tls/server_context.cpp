@@ -5,17 +5,11 @@
 #include <string_view>
 
 #include "dataplane/tls/channel.hpp"
+#include "dataplane/tls/cipher_lists.hpp"
 
 namespace toyou::tls {
 namespace {
 
-// TLS 1.2: forward secrecy and AEAD only (Mozilla's "intermediate" without finite-field DHE).
-constexpr const char* kCiphers12 =
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
-    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
-    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
-constexpr const char* kCiphers13 =
-    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 constexpr const char* kHybridGroups = "X25519MLKEM768:X25519:P-256:P-384";
 constexpr const char* kGroups = "X25519:P-256:P-384";
 constexpr const char* kSignatures =
@@ -101,7 +95,7 @@ Result<ServerContext> ServerContext::make(const Settings& settings) {
   ServerContext out;
   out.context_.reset(SSL_CTX_new(TLS_server_method()));
   SSL_CTX* context = out.context_.get();
-  if (context == nullptr) return fail(ErrorKind::Overload, take_error("no TLS context"));
+  if (context == nullptr) return fail(ErrorKind::Overload, take_openssl_error("no TLS context"));
   if (settings.min_version != "1.2" && settings.min_version != "1.3") {
     return fail(ErrorKind::Invalid, "'" + settings.min_version + "' is not 1.2 or 1.3",
                 "--tls-min-version");
@@ -118,10 +112,10 @@ Result<ServerContext> ServerContext::make(const Settings& settings) {
   out.hybrid_groups_ = SSL_CTX_set1_groups_list(context, kHybridGroups) == 1;
   ERR_clear_error();
   if (!out.hybrid_groups_ && SSL_CTX_set1_groups_list(context, kGroups) != 1) {
-    return fail(ErrorKind::Unsupported, take_error("no common groups"));
+    return fail(ErrorKind::Unsupported, take_openssl_error("no common groups"));
   }
   if (SSL_CTX_set1_sigalgs_list(context, kSignatures) != 1) {
-    return fail(ErrorKind::Unsupported, take_error("no common signature algorithms"));
+    return fail(ErrorKind::Unsupported, take_openssl_error("no common signature algorithms"));
   }
   set_fixed(context);
   return out;

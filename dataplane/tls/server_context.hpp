@@ -7,8 +7,8 @@
 
 #include <string>
 
+#include "common/openssl.hpp"
 #include "common/result.hpp"
-#include "dataplane/tls/openssl.hpp"
 
 namespace toyou::tls {
 

@@ -26,12 +26,15 @@ std::uint64_t Balancer::random(std::uint64_t bound) {
   return bound == 0 ? 0 : z % bound;
 }
 
-const config::UpstreamTable* Balancer::pick_backend(const config::RouteTable& route) {
+const config::RouteBackend* Balancer::pick_backend(const config::RouteTable& route) {
   if (route.weight_sum == 0) return nullptr;
-  if (route.backends.size() == 1) return route.backends.front().upstream.get();
+  const auto resolved = [](const config::RouteBackend& backend) {
+    return backend.upstream ? &backend : nullptr;
+  };
+  if (route.backends.size() == 1) return resolved(route.backends.front());
   std::uint64_t point = random(route.weight_sum);
   for (const config::RouteBackend& backend : route.backends) {
-    if (point < backend.weight) return backend.upstream.get();
+    if (point < backend.weight) return resolved(backend);
     point -= backend.weight;
   }
   return nullptr;

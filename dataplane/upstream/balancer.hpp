@@ -40,9 +40,9 @@ class Balancer {
   Balancer();  // seeded by the system
   explicit Balancer(std::uint64_t seed) : state_(seed) {}
 
-  // A backend by weight (W9). Null: every weight is 0, or the share of this request belongs to a
-  // backend that does not resolve.
-  const config::UpstreamTable* pick_backend(const config::RouteTable& route);
+  // A backend by weight (W9), which has an upstream. Null: every weight is 0, or the share of this
+  // request belongs to a backend that does not resolve.
+  const config::RouteBackend* pick_backend(const config::RouteTable& route);
 
   // LeastConnections among the ready endpoints that are not in `tried`, ties by rotation; while
   // none is ready, among those that terminate (B5). Null: none is left.

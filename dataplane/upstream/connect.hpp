@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "common/asio.hpp"
 #include "common/cause.hpp"
@@ -12,9 +13,10 @@
 namespace toyou::upstream {
 
 struct Wish {
-  const config::UpstreamTable* upstream = nullptr;  // kept alive by the exchange's tables
+  const config::RouteBackend* backend = nullptr;  // that resolves; the exchange's tables hold it
   Millis connect_timeout{0};
   Millis max_idle{0};  // an idle connection must be younger; 0: a new connection only
+  http::Look look = http::Look::Closer;  // at an idle connection
 };
 
 struct Connected {
@@ -23,7 +25,11 @@ struct Connected {
   Cause cause = Cause::None;
 };
 
-// Causes: NoEndpoint, ConnectRefused, ConnectTimeout, Overload (no descriptor), ClientGone.
+// Causes: NoEndpoint, ConnectRefused, ConnectTimeout (of TCP and TLS together), BackendTls (the log
+// has the reason), Overload (no descriptor), ClientGone.
 asio::awaitable<Connected> connect(WorkerContext& worker, http::Guard& guard, Wish wish);
+
+// For the log: why TLS to this backend failed.
+void note_tls_failure(const Connection& connection, const std::string& reason);
 
 }  // namespace toyou::upstream

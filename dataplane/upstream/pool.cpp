@@ -1,35 +1,22 @@
 #include "dataplane/upstream/pool.hpp"
 
-#include <sys/socket.h>
-
 #include <algorithm>
-#include <cerrno>
 
 #include "common/limits.hpp"
 
 namespace toyou::upstream {
-namespace {
-
-// Open and nothing to read: a backend that closed an idle connection, or sent something that nobody
-// asked for, is found here. One system call.
-bool silent(int fd) {
-  char byte = 0;
-  const ssize_t n = ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
-}
-
-}  // namespace
-
-Connection::Connection(tcp::socket socket, std::shared_ptr<config::EndpointState> e)
-    : stream(std::move(socket), limits::kUpstreamBufferBytes, limits::kResponseHeadBytes),
+Connection::Connection(net::EventLoop& loop, OwnedFd fd, std::shared_ptr<config::EndpointState> e)
+    : stream(loop, std::move(fd), limits::kUpstreamBufferBytes, limits::kResponseHeadBytes),
       endpoint(std::move(e)) {}
 
-Pool::Pool(asio::io_context& io, const Clock& clock) : io_(io), clock_(clock) {}
+Pool::Pool(const Clock& clock) : clock_(clock) {}
 
 Pool::~Pool() = default;
 
-std::unique_ptr<Connection> Pool::take(const config::EndpointState& endpoint, Millis max_idle) {
-  const auto found = idle_.find(&endpoint);
+std::unique_ptr<Connection> Pool::take(const config::EndpointState& endpoint,
+                                       const tls::BackendSetting* setting, Millis max_idle,
+                                       http::Look look) {
+  const auto found = idle_.find({&endpoint, setting});
   if (found == idle_.end()) return nullptr;
   Idle& idle = found->second;
   std::unique_ptr<Connection> connection;
@@ -38,7 +25,7 @@ std::unique_ptr<Connection> Pool::take(const config::EndpointState& endpoint, Mi
     std::unique_ptr<Connection> youngest = std::move(idle.back());
     idle.pop_back();
     --idle_count_;
-    if (silent(youngest->stream.socket().native_handle())) connection = std::move(youngest);
+    if (youngest->stream.is_silent(look)) connection = std::move(youngest);
   }
   if (idle.empty()) idle_.erase(found);
   if (connection) connection->reused = true;
@@ -47,12 +34,23 @@ std::unique_ptr<Connection> Pool::take(const config::EndpointState& endpoint, Mi
 
 void Pool::put(std::unique_ptr<Connection> connection) {
   if (stopped_ || idle_count_ >= limits::kUpstreamIdleTotal) return;
-  Idle& idle = idle_[connection->endpoint.get()];
+  if (connection->tls && connection->tls->retired.load(std::memory_order_relaxed)) return;
+  Idle& idle = idle_[{connection->endpoint.get(), connection->tls.get()}];
   if (idle.size() >= limits::kUpstreamIdlePerEndpoint) return;
   connection->stream.input().shrink();
   connection->idle_since = clock_.steady();
   idle.push_back(std::move(connection));
   ++idle_count_;
+}
+
+void Pool::drop_retired() {
+  sessions_.drop_retired();
+  std::erase_if(idle_, [this](const auto& entry) {
+    const tls::BackendSetting* setting = entry.first.second;
+    if (setting == nullptr || !setting->retired.load(std::memory_order_relaxed)) return false;
+    idle_count_ -= entry.second.size();
+    return true;
+  });
 }
 
 void Pool::close_idle() {
@@ -71,6 +69,7 @@ void Pool::close_idle() {
 void Pool::stop() {
   stopped_ = true;
   idle_.clear();
+  sessions_.clear();
   idle_count_ = 0;
 }
 

@@ -10,11 +10,8 @@ BY_ID = {case["id"]: case for case in CASES}
 
 # What is not served yet, with the reason. (case, part): the part is "*" (all of it), "status", or a
 # path. Everything else in the tables must hold; an entry that holds back nothing fails.
-NO_BACKEND_TLS = "TLS to backends is not spoken yet (UnsupportedProtocol, 503)"
 NOT_SERVED = {
     ("ws-fail-closed", "status"): "spec.auth is refused as Unsupported until it is enforced; its Secret is not looked at",
-    ("backend-app-protocol", "/wss"): NO_BACKEND_TLS,
-    ("backend-app-protocol", "/https"): NO_BACKEND_TLS,
 }
 
 

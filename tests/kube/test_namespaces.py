@@ -93,7 +93,7 @@ def test_what_is_in_the_namespaces_is_served_and_nothing_else(cluster, scoped, b
     metrics = scoped.controller.metrics()
     assert metrics['toyou_controller_objects{kind="Ingress"}'] == 2
     watched = {name for name in metrics if name.startswith("toyou_controller_watch_connected{")}
-    kinds = ("Ingress", "WebSocketRoute", "Service", "EndpointSlice", "Secret")
+    kinds = ("Ingress", "WebSocketRoute", "Service", "EndpointSlice", "Secret", "AuthoritySecret")
     assert watched == {'toyou_controller_watch_connected{kind="%s",namespace="%s"}' % (kind, namespace)
                        for namespace in IN for kind in kinds} | {
                            'toyou_controller_watch_connected{kind="Service",namespace="%s"}' % HOME}

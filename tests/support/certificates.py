@@ -43,10 +43,36 @@ class Authority:
         leaf, private = (_read(file) for file in files)
         return Certificate(leaf + (_read(self.file) if self.parent else ""), private)
 
+    def issue_expired(self, name):
+        """One that ended in 2020. `openssl req` makes none that has ended, `openssl ca` does."""
+        self._count += 1
+        leaf, key, request, config, database = (
+            os.path.join(self.folder, "%s-%d.%s" % (self.name, self._count, suffix))
+            for suffix in ("crt", "key", "csr", "cnf", "db"))
+        _run(["openssl", "req", "-new", *KEYS["ecdsa"], "-nodes", "-keyout", key, "-out", request, "-subj", "/CN=" + name,
+              "-config", "/dev/null"])
+        _write(database, "")
+        _write(config, "[ca]\ndefault_ca=c\n[c]\ndatabase=%s\nnew_certs_dir=%s\nrand_serial=yes\ndefault_md=sha256\n"
+               "policy=p\nunique_subject=no\nx509_extensions=e\n[p]\ncommonName=supplied\n[e]\nsubjectAltName=DNS:%s\n"
+               % (database, self.folder, name))
+        _run(["openssl", "ca", "-config", config, "-cert", self.file, "-keyfile", self._key, "-in", request, "-out", leaf,
+              "-startdate", "20190101000000Z", "-enddate", "20200101000000Z", "-batch", "-notext"])
+        return Certificate(_read(leaf), _read(key))
+
 
 def _read(path):
     with open(path, encoding="ascii") as file:
         return file.read()
+
+
+def _write(path, text):
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+
+
+def _run(argv):
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stderr
 
 
 def _make(certificate, private, kind, subject, issuer, extensions):
@@ -56,5 +82,4 @@ def _make(certificate, private, kind, subject, issuer, extensions):
         argv += ["-addext", extension]
     if issuer:
         argv += ["-CA", issuer.file, "-CAkey", issuer._key]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
-    assert done.returncode == 0, done.stderr
+    _run(argv)

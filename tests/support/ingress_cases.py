@@ -15,6 +15,7 @@ from support import manifests
 from support.backends import Backend, serve_json
 from support.certificates import Authority
 from support.tls import Alert, over_tls
+from support.tls_backends import secured, server_context
 from support.websocket import Refused, WebSocket
 from support.wire import Connection
 
@@ -56,6 +57,7 @@ class Backends:
             authority = Authority(folder)
             self.certificates = {(case["id"], name): authority.issue(*how["dns"])
                                  for case in cases for name, how in case.get("certs", {}).items()}
+            self.tls = server_context(authority.issue("any.test"))
         special = {(case["id"], name): how for case in cases for name, how in case.get("backends", {}).items()}
         keys = [(case["id"], name) for case in cases for name in backend_names(case)]
         for _ in range(20):
@@ -66,7 +68,7 @@ class Backends:
     def _listen(self, keys, special):
         # Each run draws its own block of loopback addresses, so that runs side by side do not meet.
         block = random.randint(16, 250)
-        self.port, self.altport = random.sample(range(20000, 32000), 2)
+        self.port, self.altport, self.tlsport = random.sample(range(20000, 32000), 3)
         self.names, wanted = {}, []
         for number, key in enumerate(keys):
             how = special.get(key, {})
@@ -79,14 +81,20 @@ class Backends:
             self.addresses[key] = "127.%d.%d.%d" % (block, number // 250, number % 250 + 1)
             if how.get("down"):
                 continue
-            for port, suffix in ((self.port, ""), (self.altport, ".alt")):
+            for port, suffix in ((self.port, ""), (self.altport, ".alt"), (self.tlsport, ".tls")):
                 wanted.append((self.addresses[key], port))
                 self.names[self.addresses[key], port] = key[1] + suffix
         try:
-            self.backend = Backend(lambda peer: serve_json(self.names[peer.local])(peer), wanted)
+            self.backend = Backend(self._serve, wanted)
         except OSError:
             return False
         return True
+
+    def _serve(self, peer):
+        handler = serve_json(self.names[peer.local])
+        if peer.local[1] == self.tlsport:
+            handler = secured(handler, self.tls)
+        handler(peer)
 
     def close(self):
         self.backend.close()
@@ -102,10 +110,8 @@ def resolve(value, case, backends):
             return backends.addresses[case["id"], argument]
         if kind == "port6":
             return backends.ports6[case["id"], argument]
-        if kind in ("port", "altport"):
+        if kind in ("port", "altport", "tlsport"):
             return getattr(backends, kind)
-        if kind == "tlsport":
-            return 1  # no backend speaks TLS here: what needs one is listed as not served yet
         assert kind in ("cert", "key"), name
         made = backends.certificates[case["id"], argument]
         return base64.b64encode((made.chain if kind == "cert" else made.key).encode()).decode()

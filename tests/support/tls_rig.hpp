@@ -12,8 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "common/openssl.hpp"
 #include "dataplane/tls/certificate_table.hpp"
-#include "dataplane/tls/openssl.hpp"
 #include "dataplane/tls/server_context.hpp"
 #include "tests/support/snapshot_builders.hpp"
 
@@ -25,26 +25,20 @@ struct Pem {
   std::string chain, key;
 };
 
-inline std::string text_of(BIO* bio) {
-  char* data = nullptr;
-  const long size = BIO_get_mem_data(bio, &data);
-  return {data, static_cast<std::size_t>(size)};
-}
-
-inline tls::KeyPtr make_key(KeyType type) {
+inline KeyPtr make_key(KeyType type) {
   switch (type) {
     case KeyType::Rsa:
-      return tls::KeyPtr(EVP_RSA_gen(2048));
+      return KeyPtr(EVP_RSA_gen(2048));
     case KeyType::Ecdsa:
-      return tls::KeyPtr(EVP_EC_gen("P-256"));
+      return KeyPtr(EVP_EC_gen("P-256"));
     case KeyType::Ed25519:
-      return tls::KeyPtr(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
+      return KeyPtr(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
   }
   return nullptr;
 }
 
 inline std::string key_pem(EVP_PKEY* key) {
-  const tls::BioPtr out(BIO_new(BIO_s_mem()));
+  const BioPtr out(BIO_new(BIO_s_mem()));
   EXPECT_EQ(PEM_write_bio_PrivateKey(out.get(), key, nullptr, nullptr, 0, nullptr, nullptr), 1);
   return text_of(out.get());
 }
@@ -52,8 +46,8 @@ inline std::string key_pem(EVP_PKEY* key) {
 // Self-signed, for `name`; `days` from now, also in the past.
 inline Pem make_certificate(const std::string& name, KeyType type = KeyType::Ecdsa,
                             long days = 30) {
-  const tls::KeyPtr key = make_key(type);
-  const tls::X509Ptr leaf(X509_new());
+  const KeyPtr key = make_key(type);
+  const X509Ptr leaf(X509_new());
   static long serial = 0;
   ASN1_INTEGER_set(X509_get_serialNumber(leaf.get()), ++serial);
   X509_set_version(leaf.get(), X509_VERSION_3);
@@ -65,7 +59,7 @@ inline Pem make_certificate(const std::string& name, KeyType type = KeyType::Ecd
   X509_set_issuer_name(leaf.get(), subject);
   X509_set_pubkey(leaf.get(), key.get());
   X509_sign(leaf.get(), key.get(), type == KeyType::Ed25519 ? nullptr : EVP_sha256());
-  const tls::BioPtr out(BIO_new(BIO_s_mem()));
+  const BioPtr out(BIO_new(BIO_s_mem()));
   EXPECT_EQ(PEM_write_bio_X509(out.get(), leaf.get()), 1);
   return {text_of(out.get()), key_pem(key.get())};
 }
@@ -95,8 +89,8 @@ struct ClientOptions {
   std::string alpn = {};  // one name
 };
 
-inline tls::SslCtxPtr client_context(const ClientOptions& options = {}) {
-  tls::SslCtxPtr context(SSL_CTX_new(TLS_client_method()));
+inline SslCtxPtr client_context(const ClientOptions& options = {}) {
+  SslCtxPtr context(SSL_CTX_new(TLS_client_method()));
   SSL_CTX_set_security_level(context.get(), 0);
   SSL_CTX_set_min_proto_version(context.get(), options.min_version);
   SSL_CTX_set_max_proto_version(context.get(), options.max_version);
@@ -168,7 +162,7 @@ class TlsClient {
   }
   // The common name of the certificate that was shown.
   [[nodiscard]] std::string shown() const {
-    const tls::X509Ptr leaf(SSL_get1_peer_certificate(ssl_.get()));
+    const X509Ptr leaf(SSL_get1_peer_certificate(ssl_.get()));
     if (!leaf) return {};
     std::array<char, 256> name{};
     X509_NAME_get_text_by_NID(X509_get_subject_name(leaf.get()), NID_commonName, name.data(),
@@ -177,8 +171,8 @@ class TlsClient {
   }
 
  private:
-  tls::SslCtxPtr context_;
-  tls::SslPtr ssl_;
+  SslCtxPtr context_;
+  SslPtr ssl_;
   BIO* in_;
   BIO* out_;
 };

@@ -64,10 +64,10 @@ std::string encrypted(const std::string& pkcs8) {
 TEST(Certificate, IsReadWithItsKeyNamesAndEnd) {
   struct Row {
     const char* key;
-    KeyType type;
+    KeyKind type;
   };
-  for (const Row& row : {Row{"ecdsa", KeyType::Elliptic}, Row{"ed25519", KeyType::Elliptic},
-                         Row{"rsa", KeyType::Rsa}}) {
+  for (const Row& row : {Row{"ecdsa", KeyKind::Elliptic}, Row{"ed25519", KeyKind::Elliptic},
+                         Row{"rsa", KeyKind::Rsa}}) {
     const MadeCertificate made =
         make_certificate({{"B.test", "*.a.test", "b.test"}, row.key, "20300203040506Z"});
     const auto certificate = read(made.chain, made.key);

@@ -128,12 +128,31 @@ TEST(DecodeSecret, KeepsOfACertificateWhatIsReadOfIt) {
   const auto decoded =
       decode_secret(object("v1", "Secret",
                            {{"type", "kubernetes.io/tls"},
-                            {"data", {{"ca.crt", "YQ=="}, {"tls.crt", "YQ=="}}},
+                            {"data", {{"ca.crt", "YQ=="}, {"tls.crt", "YQ=="}, {"x", "YQ=="}}},
                             {"stringData", {{"tls.key", std::string(1U << 20, 'k')}}}}));
   ASSERT_TRUE(decoded.has_value());
-  EXPECT_EQ(decoded->data.size(), 2U);
+  EXPECT_EQ(decoded->data.size(), 3U);
+  EXPECT_EQ(decoded->data.at("ca.crt").reveal(), "a");
   EXPECT_EQ(decoded->data.at("tls.crt").reveal(), "a");
   EXPECT_EQ(decoded->data.at("tls.key").reveal().size(), limits::kCertificateKeyBytes + 1);
+}
+
+TEST(DecodeSecret, KeepsOfAnAuthorityItsBundleAlone) {
+  json value = object("v1", "Secret",
+                      {{"type", "Opaque"},
+                       {"data", {{"ca.crt", "YQ=="}, {"ca.key", "YQ=="}, {"tls.key", "YQ=="}}},
+                       {"stringData", {{"password", "x"}}}});
+  value["metadata"]["labels"] = {{"toyou.dev/authority", "true"}};
+  auto decoded = decode_secret(value);
+  ASSERT_TRUE(decoded.has_value());
+  EXPECT_TRUE(decoded->authority);
+  ASSERT_EQ(decoded->data.size(), 1U);
+  EXPECT_EQ(decoded->data.at("ca.crt").reveal(), "a");
+  value["stringData"]["ca.crt"] = std::string(1U << 20, 'k');
+  decoded = decode_secret(value);
+  EXPECT_EQ(decoded->data.at("ca.crt").reveal().size(), limits::kAuthorityBytes + 1);
+  value["metadata"]["labels"] = {{"toyou.dev/authority", "yes"}};
+  EXPECT_FALSE(decode_secret(value)->authority);
 }
 
 TEST(DecodeSecret, RefusesWhatIsNotBase64) {
@@ -174,7 +193,10 @@ TEST(DecodeWebSocketRoute, NamesEveryFieldThatIsNotServed) {
       {{{"tls", {{"redirect", false}, {"hsts", "0s"}}}}, ""},
       {{{"tls", {{"secretName", "x"}, {"redirect", true}, {"hsts", "1h"}}}}, ""},
       {{{"tls", {{"client", {{"caSecretName", "x"}}}}}}, "spec.tls.client"},
-      {{{"backendTLS", {{"caSecretName", "x"}}}}, "spec.backendTLS"},
+      {{{"backendTLS",
+         {{"caSecretName", "x"}, {"serverName", "a.b"}, {"clientCertificateSecretName", "c"}}}},
+       ""},
+      {{{"backendTLS", {{"caSecretName", "x"}, {"insecure", true}}}}, "spec.backendTLS.insecure"},
       {{{"origins", {{"allow", {"self"}}, {"deny", {"*"}}}}}, "spec.origins.deny"},
       {{{"hosts.x", 1}}, "spec[hosts.x]"},
       {{{"timeouts.idle", "1s"}}, "spec[timeouts.idle]"},
@@ -188,6 +210,34 @@ TEST(DecodeWebSocketRoute, NamesEveryFieldThatIsNotServed) {
     const auto expected =
         *row.field == '\0' ? std::vector<std::string>{} : std::vector<std::string>{row.field};
     EXPECT_EQ(decoded->unsupported, expected) << row.spec;
+  }
+}
+
+TEST(DecodeWebSocketRoute, WantsAnAuthorityForTheTlsOfBackends) {
+  struct Row {
+    json tls;
+    std::vector<std::string> fields;
+  };
+  const std::string in = "spec.backendTLS.";
+  const std::vector<Row> rows{
+      {{{"caSecretName", "ca"}}, {}},
+      {json::object(), {in + "caSecretName"}},
+      {{{"serverName", "a.b"}}, {in + "caSecretName"}},
+      {{{"caSecretName", ""}}, {in + "caSecretName"}},
+      {{{"caSecretName", "ca"}, {"clientCertificateSecretName", ""}},
+       {in + "clientCertificateSecretName"}},
+      {{{"caSecretName", "ca"}, {"serverName", ""}}, {in + "serverName"}},
+      {{{"caSecretName", "ca"}, {"serverName", "*.b.c"}}, {in + "serverName"}},
+      {{{"caSecretName", "ca"}, {"serverName", "10.0.0.1"}}, {in + "serverName"}},
+      {{{"caSecretName", "ca"}, {"serverName", "UPPER.test"}}, {in + "serverName"}},
+      {{{"caSecretName", "ca"}, {"serverName", 5}}, {in + "serverName", in + "serverName"}},
+  };
+  for (const Row& row : rows) {
+    const auto decoded = decode_websocket_route(route({{"backendTLS", row.tls}}));
+    ASSERT_TRUE(decoded.has_value());
+    std::vector<std::string> fields;
+    for (const FieldProblem& problem : decoded->invalid) fields.push_back(problem.field);
+    EXPECT_EQ(fields, row.fields) << row.tls;
   }
 }
 

@@ -105,7 +105,7 @@ class TlsSecretTest : public testing::Test {
   // The chain that is in use; empty: none.
   std::string chain() {
     const auto found = store.tls_secret("a", "c");
-    return found && found->certificate != nullptr ? found->certificate->chain_pem : "";
+    return found && found->value != nullptr ? found->value->chain_pem : "";
   }
   bool has_problem() { return !store.tls_secret("a", "c")->problem.empty(); }
 

@@ -131,7 +131,7 @@ std::string snapshot_text(const Case& given, const snapshot::Snapshot& snapshot)
   for (const auto& [key, object] : snapshot) {
     json& shown = all[key] = json::parse(snapshot::encode(object));
     for (const auto& [placeholder, pem] : placeholders(given)) {
-      for (const char* field : {"chain", "key"}) {
+      for (const char* field : {"chain", "key", "certificates"}) {
         if (shown.contains(field) && shown[field] == pem) shown[field] = placeholder;
       }
     }

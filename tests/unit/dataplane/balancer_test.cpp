@@ -35,7 +35,7 @@ TEST(PickBackend, FollowsTheWeights) {
   const config::RouteTable route = make_route({{a, 1}, {b, 3}, {c, 0}});
   Balancer balancer(1);
   std::map<const UpstreamTable*, int> count;
-  for (int i = 0; i < 4000; ++i) ++count[balancer.pick_backend(route)];
+  for (int i = 0; i < 4000; ++i) ++count[balancer.pick_backend(route)->upstream.get()];
   EXPECT_NEAR(count[a.get()], 1000, 120);
   EXPECT_NEAR(count[b.get()], 3000, 120);
   EXPECT_EQ(count[c.get()], 0);

@@ -199,7 +199,8 @@ TEST_F(MetricsTest, HandshakesByResultAndCertificatesByExpiry) {
   two.tls_handshakes[static_cast<std::size_t>(tls::HandshakeResult::NotTls)].add();
   tables = config::Tables::build(
       update_of({"chat"}), nullptr,
-      test::table_of({test::secret_of("web", {"a.test"}, test::make_certificate("a.test"))}));
+      {test::table_of({test::secret_of("web", {"a.test"}, test::make_certificate("a.test"))}),
+       nullptr});
   EXPECT_EQ(value("toyou_tls_handshakes_total{result=\"ok\"}"), 2);
   EXPECT_EQ(value("toyou_tls_handshakes_total{result=\"not_tls\"}"), 1);
   EXPECT_EQ(value("toyou_tls_handshakes_total{result=\"timeout\"}"), -1);
@@ -227,7 +228,8 @@ TEST(StatusCounters, AnyStatusHasAPlace) {
 TEST_F(MetricsTest, ThePageSaysWhatTheCatalogueSays) {
   tables = config::Tables::build(
       update_of({"chat"}), nullptr,
-      test::table_of({test::secret_of("web", {"a.test"}, test::make_certificate("a.test"))}));
+      {test::table_of({test::secret_of("web", {"a.test"}, test::make_certificate("a.test"))}),
+       nullptr});
   const auto state = state_in(*tables, "chat");
   one.tls_handshakes[0].add();
   one.proxy_headers[0].add();

@@ -195,11 +195,11 @@ TEST(CertificateTable, AnEndBeyondTheClockIsFarAway) {
 TEST(CertificateReader, ReadsEveryFormOfAKey) {
   CertificateReader reader;
   const test::Pem pem = make_certificate("a");
-  const tls::BioPtr in = view_bio(pem.key);
+  const BioPtr in = view_bio(pem.key);
   const KeyPtr key(PEM_read_bio_PrivateKey(in.get(), nullptr, nullptr, nullptr));
-  const tls::BioPtr out(BIO_new(BIO_s_mem()));
+  const BioPtr out(BIO_new(BIO_s_mem()));
   PEM_write_bio_PrivateKey_traditional(out.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr);
-  const std::string traditional = test::text_of(out.get());
+  const std::string traditional = text_of(out.get());
   ASSERT_TRUE(traditional.starts_with("-----BEGIN EC PRIVATE KEY-----"));
   // As `openssl ecparam -genkey` writes it.
   const std::string parameters =

@@ -1,8 +1,8 @@
-#include "dataplane/tls/openssl.hpp"
+#include "common/openssl.hpp"
 
 #include <openssl/err.h>
 
-namespace toyou::tls {
+namespace toyou {
 
 void free_chain(STACK_OF(X509) * chain) {
   sk_X509_pop_free(chain, X509_free);
@@ -12,10 +12,16 @@ BioPtr view_bio(const std::string& text) {
   return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }
 
-std::string take_error(const char* otherwise) {
+std::string text_of(BIO* memory) {
+  char* bytes = nullptr;
+  const long size = BIO_get_mem_data(memory, &bytes);
+  return {bytes, static_cast<std::size_t>(size)};
+}
+
+std::string take_openssl_error(const char* otherwise) {
   const char* reason = ERR_reason_error_string(ERR_get_error());
   ERR_clear_error();
   return reason != nullptr ? reason : otherwise;
 }
 
-}  // namespace toyou::tls
+}  // namespace toyou

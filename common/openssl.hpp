@@ -1,4 +1,5 @@
-// OpenSSL's objects with an owner, and its errors in words.
+// OpenSSL's objects with an owner, and its errors in words. Any thread; the queue of errors is each
+// thread's own.
 #pragma once
 
 #include <openssl/bio.h>
@@ -9,7 +10,7 @@
 #include <memory>
 #include <string>
 
-namespace toyou::tls {
+namespace toyou {
 
 template <auto Function>
 struct FreeBy {
@@ -29,9 +30,11 @@ using ChainPtr = std::unique_ptr<STACK_OF(X509), FreeBy<free_chain>>;
 
 // A view of `text` as a BIO, for as long as `text` lives.
 BioPtr view_bio(const std::string& text);
+// What was written to a BIO_s_mem().
+std::string text_of(BIO* memory);
 
 // The oldest error of this thread's queue in words ("key values mismatch"); empties the queue.
 // Reasons are constants of the library: they quote no input.
-std::string take_error(const char* otherwise);
+std::string take_openssl_error(const char* otherwise = "OpenSSL gives no reason");
 
-}  // namespace toyou::tls
+}  // namespace toyou
