@@ -1,11 +1,13 @@
 """What users of a cluster see of rollouts, failures and upgrades. One release, in the order of this file."""
 import os
+import re
 import statistics
 import time
 
 from node_rig import ADDRESS, CHART, DRAIN, LONG
 from support import manifests
 from support.certificates import Authority
+from support.toyou import TOP
 from support.wait import eventually
 
 SOCKETS = 200
@@ -55,6 +57,29 @@ def test_tls_with_the_certificate_of_a_secret(node, load, tmp_path):
     seen = clients.end()
     assert seen["http_failed"] == [] and seen["refused"] == 0 and seen["ends"] == {"open": SOCKETS}
     node.kubectl("-n", "toyou-demo", "patch", "ingress", "demo", "--type=merge", "-p", '{"spec":{"tls":null}}')
+
+
+# Said of the commands that stand in the documents and are not run here: another test does it, or they have no end.
+ELSEWHERE = re.compile(r"apply|annotate|delete|port-forward|rollout restart|label|--previous|certificate,|^kubectl describe|grep|^kubectl get wsr$")
+
+
+def documented():
+    """The kubectl commands of the documents, in code blocks and within sentences."""
+    for name in ("README.md", "docs/install.md", "docs/upgrade.md", "docs/monitoring.md", "docs/alerts.md", "charts/toyou/README.md"):
+        with open(os.path.join(TOP, name), encoding="utf-8") as file:
+            text = file.read()
+        for command in re.findall(r"^ {4}(kubectl .*)$", text, re.MULTILINE) + re.findall(r"`(kubectl [^`]*)`", text):
+            yield " ".join(command.split())
+
+
+def test_commands_of_the_documents(node, release):
+    del release
+    pod = node.pods()[0]["metadata"]["name"]
+    ran = [command for command in sorted(set(documented())) if not ELSEWHERE.search(command)]
+    assert len(ran) >= 10, ran
+    for command in ran:
+        words = command.replace("POD", pod).replace("NAMESPACE", "toyou-demo").replace("SERVICE", "demo").split()
+        assert node.kubectl(*words[1:]).strip(), command
 
 
 def test_rolling_restart_closes_every_websocket_once_with_1012(node, load, figure):
