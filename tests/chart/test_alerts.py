@@ -1,4 +1,5 @@
 """The alerts, by promtool: their syntax, and for each one series that make it fire and series that do not."""
+import html
 import json
 import os
 import re
@@ -185,6 +186,15 @@ def test_dashboard_queries_are_valid(tmp_path):
     path.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": group}]}))
     done = promtool("check", "rules", str(path))
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_picture_is_of_this_dashboard():
+    with open(os.path.join(TOP, "docs", "dashboard.svg"), encoding="utf-8") as file:
+        picture = html.unescape(file.read())
+    with open(os.path.join(TOP, "charts", "toyou", "files", "dashboard.json"), encoding="utf-8") as file:
+        titles = [panel["title"] for panel in json.load(file)["panels"]]
+    assert not [title for title in titles if title not in picture]
+    assert "No data" not in picture
 
 
 def test_thresholds_and_left_out_alerts():

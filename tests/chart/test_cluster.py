@@ -378,8 +378,8 @@ def test_draw_the_dashboard(pair, prometheus):
         if rng.random() < 0.05:
             some_of_everything(pair)
         time.sleep(0.05)  # the pace of the clients
+    assert prometheus("/api/v1/query", query="toyou_build_info")["result"]
+    subprocess.run([sys.executable, os.path.join(TOP, "tests", "chart", "draw_dashboard.py"), "--minutes", "4.2", os.environ["TOYOU_DRAW"]],
+                   check=True)
     for socket in live:
         socket.close()
-    assert prometheus("/api/v1/query", query="toyou_build_info")["result"]
-    subprocess.run([sys.executable, os.path.join(TOP, "tests", "chart", "draw_dashboard.py"), "--minutes", "4.5", os.environ["TOYOU_DRAW"]],
-                   check=True)
