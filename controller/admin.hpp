@@ -1,5 +1,5 @@
-// The controller's own admin address: /healthz, /readyz, /metrics. What objects come to is served
-// by the dataplane's admin API, from status.json.
+// The controller's own admin address: /healthz, /readyz, /metrics, /api/v1/log-level. What objects
+// come to is served by the dataplane's admin API, from status.json.
 #pragma once
 
 #include <functional>
@@ -11,10 +11,13 @@
 
 namespace toyou {
 
-// 200 "ready", or 503 with what is missing.
+// 200 "ready", or 503 with what is missing; in both cases with what is wrong besides.
 AdminResponse readiness(const loop::State& state);
 
-// The handler for AdminServer; called on its thread. Both references have to outlive it.
+// Handlers for AdminServer; called on its thread. Both references have to outlive them.
+// Health and metrics, for everybody who reaches the pod.
+AdminServer::Handler controller_probes(const loop::ControlLoop& loop, const loop::Metrics& metrics);
+// The same and what changes the process.
 AdminServer::Handler controller_admin(const loop::ControlLoop& loop, const loop::Metrics& metrics);
 
 }  // namespace toyou

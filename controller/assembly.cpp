@@ -20,9 +20,11 @@ using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
 
-ClientMetric labelled(const std::string& kind, MetricType type, double value) {
+ClientMetric labelled(const std::string& kind, const std::string& ns, MetricType type,
+                      double value) {
   ClientMetric metric;
-  if (!kind.empty()) metric.label = {{"kind", kind}};
+  if (!kind.empty()) metric.label.push_back({"kind", kind});
+  if (!ns.empty()) metric.label.push_back({"namespace", ns});
   (type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = value;
   return metric;
 }
@@ -48,29 +50,40 @@ std::vector<MetricFamily> watch_metrics(const std::vector<source::WatchCounts>& 
       "toyou_controller_watch_connected", "1 while a watch is open.", MetricType::Gauge, {}};
   for (const source::WatchCounts& c : counts) {
     const auto counter = [&](std::uint64_t value) {
-      return labelled(c.kind, MetricType::Counter, static_cast<double>(value));
+      return labelled(c.kind, c.ns, MetricType::Counter, static_cast<double>(value));
     };
     relists.metric.push_back(counter(c.relists));
     reconnects.metric.push_back(counter(c.reconnects));
     errors.metric.push_back(counter(c.errors));
     events.metric.push_back(counter(c.events));
-    connected.metric.push_back(labelled(c.kind, MetricType::Gauge, c.connected ? 1 : 0));
+    connected.metric.push_back(labelled(c.kind, c.ns, MetricType::Gauge, c.connected ? 1 : 0));
   }
   return {relists, reconnects, errors, events, connected};
 }
 
 std::vector<MetricFamily> status_metrics(const publish::StatusCounts& c) {
   const auto family = [](const char* name, const char* help, MetricType type, double value) {
-    return MetricFamily{name, help, type, {labelled("", type, value)}};
+    return MetricFamily{name, help, type, {labelled("", "", type, value)}};
   };
-  return {family("toyou_controller_status_patches_total", "Status patches that were sent.",
-                 MetricType::Counter, static_cast<double>(c.patches)),
-          family("toyou_controller_status_events_total", "Events that were sent.",
-                 MetricType::Counter, static_cast<double>(c.events)),
-          family("toyou_controller_status_errors_total", "Status patches and Events that failed.",
-                 MetricType::Counter, static_cast<double>(c.errors)),
-          family("toyou_controller_leader", "1 while this replica writes status.",
-                 MetricType::Gauge, c.leader ? 1 : 0)};
+  std::vector<MetricFamily> all = {
+      family("toyou_controller_status_patches_total", "Status patches that were sent.",
+             MetricType::Counter, static_cast<double>(c.patches)),
+      family("toyou_controller_status_events_total", "Events that were sent.", MetricType::Counter,
+             static_cast<double>(c.events)),
+      family("toyou_controller_status_errors_total", "Status patches and Events that failed.",
+             MetricType::Counter, static_cast<double>(c.errors)),
+      family("toyou_controller_leader", "1 while this replica writes status.", MetricType::Gauge,
+             c.leader ? 1 : 0)};
+  // Not before they are known: from 0 to what they are would look like an increase.
+  if (c.cut_drains_known) {
+    all.push_back(family("toyou_controller_drains_cut_total",
+                         "Drains, of all pods, that ended with connections open.",
+                         MetricType::Counter, static_cast<double>(c.cut_drains)));
+    all.push_back(family("toyou_controller_drain_websockets_cut_total",
+                         "WebSockets, of all pods, that were open when a drain was cut short.",
+                         MetricType::Counter, static_cast<double>(c.cut_websockets)));
+  }
+  return all;
 }
 
 Result<Parts> directory_parts(const ControllerOptions& options) {

@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <memory>
 #include <utility>
 
 #include "common/admin_server.hpp"
@@ -49,18 +50,27 @@ int run(const ControllerOptions& options) {
                          parts->sink.get(), metrics);
   auto admin = AdminServer::listen(options.admin_address, controller_admin(loop, metrics));
   if (!admin) return refuse_to_start(admin.error());
+  std::unique_ptr<AdminServer> probes;
+  if (!options.metrics_address.empty()) {
+    auto second = AdminServer::listen(options.metrics_address, controller_probes(loop, metrics));
+    if (!second) return refuse_to_start(second.error());
+    probes = std::move(*second);
+  }
 
   (*admin)->start();
+  if (probes) probes->start();
   loop.start();
   log::info("started", {{"version", TOYOU_VERSION},
                         {"snapshot_dir", options.snapshot_dir},
-                        {"admin_port", (*admin)->port()}});
+                        {"admin_port", (*admin)->port()},
+                        {"metrics_port", probes ? probes->port() : 0}});
   int signal = 0;
   sigwait(&end_signals, &signal);
   pthread_sigmask(SIG_UNBLOCK, &end_signals, nullptr);  // a second one ends it now
 
   log::info("stopping", {{"signal", signal == SIGINT ? "SIGINT" : "SIGTERM"}});
   loop.stop();
+  if (probes) probes->stop();
   (*admin)->stop();
   log::stop();
   return 0;

@@ -1,6 +1,7 @@
 #include "controller/options.hpp"
 
 #include <algorithm>
+#include <sstream>
 #include <utility>
 
 #include "common/admin_server.hpp"
@@ -13,8 +14,10 @@ namespace {
 void add_translation_flags(flags::Parser& flags, translate::Options& options) {
   flags.text("--controller-name", options.controller_name, "NAME",
              "IngressClasses whose spec.controller equals it are ours");
-  flags.text("--legacy-class", options.legacy_class, "NAME",
-             "Value of kubernetes.io/ingress.class that is ours without an IngressClass");
+  flags.text(
+      "--legacy-class", options.legacy_class, "NAME",
+      "Class that is ours without an IngressClass: in the annotation kubernetes.io/ingress.class, "
+      "and with --watch-namespaces in every place");
   flags.toggle("--watch-without-class", options.watch_without_class,
                "Serve Ingresses that name no class when there is no default class");
   flags.custom("--host-ownership", "owner|shared", "owner",
@@ -43,6 +46,12 @@ void add_translation_flags(flags::Parser& flags, translate::Options& options) {
                });
 }
 
+Result<void> accept_address(const std::string& given, std::string& into) {
+  if (auto checked = AdminServer::check_address(given); !checked) return checked;
+  into = given;
+  return {};
+}
+
 Result<void> check_object_name(const std::string& given) {
   const auto slash = given.find('/');
   if (slash == std::string::npos || slash == 0 || slash + 1 == given.size() ||
@@ -67,10 +76,39 @@ Result<void> accept_name(const std::string& given, std::string& into) {
   return {};
 }
 
+// Comma-separated. One named twice would be watched twice.
+Result<void> accept_namespaces(const std::string& given, std::vector<std::string>& into) {
+  constexpr std::size_t kMost = 100;  // five watches each
+  constexpr std::size_t kLongest = 63;
+  std::vector<std::string> names;
+  std::istringstream list(given + ",");
+  for (std::string word; std::getline(list, word, ',');) {
+    std::string name;
+    if (auto accepted = accept_name(word, name); !accepted) return accepted;
+    if (name.size() > kLongest || name.find('.') != std::string::npos) {
+      return fail(ErrorKind::Invalid, "'" + name + "' is not a name of a namespace");
+    }
+    if (std::find(names.begin(), names.end(), name) != names.end()) {
+      return fail(ErrorKind::Invalid, "'" + name + "' is there twice");
+    }
+    names.push_back(std::move(name));
+  }
+  if (names.size() > kMost) {
+    return fail(ErrorKind::Invalid, "more than " + std::to_string(kMost) +
+                                        " namespaces: watch the whole cluster instead");
+  }
+  into = std::move(names);
+  return {};
+}
+
 void add_kubernetes_flags(flags::Parser& flags, source::KubernetesOptions& options,
                           bool& without_secrets) {
   flags.text("--kubeconfig", options.kubeconfig, "FILE",
              "How to reach the API server; default: the pod's service account");
+  flags.custom("--watch-namespaces", "NS,…", "all", "Read objects of these namespaces only",
+               [&options](const std::string& given) {
+                 return accept_namespaces(given, options.namespaces);
+               });
   flags.toggle("--without-secrets", without_secrets,
                "Ask for no Secrets: nothing is served over TLS then");
   flags.list("--publish-address", options.publish_addresses, "ADDRESS",
@@ -91,6 +129,22 @@ void add_kubernetes_flags(flags::Parser& flags, source::KubernetesOptions& optio
       [&options](const std::string& given) { return accept_name(given, options.lease_name); });
 }
 
+// What another flag names in a namespace that is not read. Empty: nothing.
+std::string beyond_namespaces(const ControllerOptions& options) {
+  const auto& named = options.kubernetes.namespaces;
+  if (named.empty()) return {};
+  const auto& t = options.translate;
+  for (const auto& [flag, value] :
+       {std::pair{"--default-backend-service", t.default_backend_service},
+        std::pair{"--default-certificate", t.default_certificate}}) {
+    const auto ns = value.substr(0, value.find('/'));
+    if (!value.empty() && std::find(named.begin(), named.end(), ns) == named.end()) {
+      return std::string(flag) + " is in namespace " + ns + ", which --watch-namespaces leaves out";
+    }
+  }
+  return {};
+}
+
 // What no single flag can know. Empty: fine.
 std::string contradiction(const ControllerOptions& options) {
   const bool kubernetes = options.source == ControllerOptions::SourceKind::Kubernetes;
@@ -103,6 +157,8 @@ std::string contradiction(const ControllerOptions& options) {
   if (!kubernetes && (!k.publish_addresses.empty() || !k.publish_service.empty())) {
     return "--publish-address and --publish-service need --source kubernetes";
   }
+  if (!kubernetes && !k.namespaces.empty()) return "--watch-namespaces needs --source kubernetes";
+  if (const auto words = beyond_namespaces(options); !words.empty()) return words;
   const source::KubernetesOptions defaults;
   if (!kubernetes &&
       (k.lease_namespace != defaults.lease_namespace || k.lease_name != defaults.lease_name)) {
@@ -121,12 +177,16 @@ std::optional<int> parse_controller_options(int argc, const char* const* argv,
   flags.choice("--source", source, {"directory", "kubernetes"}, "Where objects come from");
   flags.text("--directory", options.directory, "DIR", "Manifests (*.yaml, *.yml, *.json)");
   flags.text("--snapshot-dir", options.snapshot_dir, "DIR", "Where snapshots go").required();
-  flags.custom("--admin-address", "ADDRESS:PORT", options.admin_address,
-               "For /healthz, /readyz and /metrics; port 0 picks a free one",
-               [&options](const std::string& given) -> Result<void> {
-                 if (auto checked = AdminServer::check_address(given); !checked) return checked;
-                 options.admin_address = given;
-                 return {};
+  flags.custom(
+      "--admin-address", "ADDRESS:PORT", options.admin_address,
+      "Health, metrics and log level; it asks nobody for a password. Port 0 picks a free one",
+      [&options](const std::string& given) {
+        return accept_address(given, options.admin_address);
+      });
+  flags.custom("--metrics-address", "ADDRESS:PORT", "none",
+               "A second address with /metrics, /healthz and /readyz alone",
+               [&options](const std::string& given) {
+                 return accept_address(given, options.metrics_address);
                });
   flags.log(options.log);
   add_translation_flags(flags, options.translate);
@@ -138,9 +198,11 @@ std::optional<int> parse_controller_options(int argc, const char* const* argv,
                                           : ControllerOptions::SourceKind::Directory;
   options.log.component = "controller";
   options.kubernetes.secrets = !without_secrets;
+  options.kubernetes.snapshot_dir = options.snapshot_dir;
   options.kubernetes.controller_name = options.translate.controller_name;
   const bool directory = options.source == ControllerOptions::SourceKind::Directory;
   options.translate.assume_default_class = directory;  // C7
+  options.translate.classes_known = options.kubernetes.namespaces.empty();
   options.translate.secrets_known = directory;
   if (const std::string words = contradiction(options); !words.empty()) return flags.refuse(words);
   return std::nullopt;

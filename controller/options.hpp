@@ -17,6 +17,7 @@ struct ControllerOptions {
   std::string directory;  // of manifests; source Directory
   std::string snapshot_dir;
   std::string admin_address = "127.0.0.1:9902";
+  std::string metrics_address;  // empty: none
   translate::Options translate;
   source::KubernetesOptions kubernetes;
   log::Options log;

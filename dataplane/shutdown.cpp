@@ -14,6 +14,7 @@
 #include <limits>
 #include <memory>
 
+#include "common/drain_record.hpp"
 #include "common/log.hpp"
 #include "dataplane/worker_set.hpp"
 
@@ -24,6 +25,7 @@ using namespace std::chrono_literals;
 
 // Beyond the drain period: for the last close handshakes and answers under way.
 constexpr Millis kGrace = 5s;
+constexpr Millis kRecordAge = 1s;
 
 int poll_timeout(std::optional<Millis> limit) {
   if (!limit) return -1;
@@ -36,13 +38,44 @@ void log_left(std::string_view message, WorkerSet& workers) {
                       {"http_connections", workers.http_connections()}});
 }
 
+// What a drain waits with: it keeps the record of what is still open.
+class Watch {
+ public:
+  Watch(Signals& signals, WorkerSet& workers, const std::string& directory)
+      : signals_(signals), workers_(workers) {
+    if (auto record = DrainRecord::begin(directory)) {
+      record_ = std::move(*record);
+    } else {
+      log::warning("should this drain be cut short, nobody will be told",
+                   {{"reason", to_string(record.error())}});
+    }
+  }
+
+  // At most for `left`, and for as long as a record may be old.
+  Signals::Event wait(Millis left) {
+    if (record_) {
+      record_->note({.websockets = workers_.connections().live_count(),
+                     .http = static_cast<std::uint64_t>(workers_.http_connections())});
+    }
+    return signals_.wait(std::min(left, kRecordAge));
+  }
+  void finished() {
+    if (record_) record_->finished();
+  }
+
+ private:
+  Signals& signals_;
+  WorkerSet& workers_;
+  std::optional<DrainRecord> record_;
+};
+
 // True: the time passed. False: a second signal.
-bool wait_delay(Signals& signals, Millis delay) {
+bool wait_delay(Watch& watch, Millis delay) {
   const auto until = std::chrono::steady_clock::now() + delay;
   for (;;) {
     const auto left = std::chrono::ceil<Millis>(until - std::chrono::steady_clock::now());
     if (left <= 0ms) return true;
-    if (signals.wait(left) == Signals::Event::Signal) return false;
+    if (watch.wait(left) == Signals::Event::Signal) return false;
   }
 }
 
@@ -85,7 +118,8 @@ void drain(WorkerSet& workers, Signals& signals, ProcessState& state,
            const DataplaneOptions& options) {
   state.draining = true;
   log_left("drain begins", workers);
-  const bool delayed = wait_delay(signals, options.drain_delay);
+  Watch watch(signals, workers, options.snapshot_dir);
+  const bool delayed = wait_delay(watch, options.drain_delay);
   workers.stop_accepting();
   if (!delayed) {
     log_left("second signal, ending now", workers);
@@ -104,11 +138,12 @@ void drain(WorkerSet& workers, Signals& signals, ProcessState& state,
       log_left("drain period is over, cutting the rest", workers);
       return;
     }
-    if (signals.wait(left) == Signals::Event::Signal) {
+    if (watch.wait(left) == Signals::Event::Signal) {
       log_left("second signal, ending now", workers);
       return;
     }
   }
+  watch.finished();
   log::info("drained");
 }
 

@@ -34,7 +34,8 @@ class Signals {
 
 // Not ready at once; serves on for --drain-delay; then closes the listeners, ends idle connections,
 // closes WebSockets over --drain-period, lets HTTP exchanges end. Returns when nothing is left,
-// when the time is over, or at a second signal. Main thread. `workers` and `signals` outlive it.
+// when the time is over, or at a second signal; what is then left stays in the drain record of the
+// snapshot directory. Main thread. `workers` and `signals` outlive it.
 void drain(WorkerSet& workers, Signals& signals, ProcessState& state,
            const DataplaneOptions& options);
 

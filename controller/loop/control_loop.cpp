@@ -121,6 +121,7 @@ void ControlLoop::take_events(Steady::time_point now) {
   if (!intake_.settle()) return;
   metrics_.input_problems.Set(static_cast<double>(intake_.problems().size()));
   status_file_.set_input(intake_.problems());
+  share_problems();
   if (translated_) status_file_pace_.ask(now);
 }
 
@@ -155,7 +156,10 @@ void ControlLoop::log_warnings() {
       log::warning(warning);
     }
   }
+  if (warnings_ == warnings) return;
   warnings_ = warnings;
+  metrics_.warnings.Set(static_cast<double>(warnings_.size()));
+  share_problems();
 }
 
 void ControlLoop::publish(Steady::time_point now) {
@@ -228,8 +232,25 @@ void ControlLoop::share_state(std::string publish_error) {
   metrics_.generation.Set(static_cast<double>(publisher_.generation()));
   metrics_.programmed_generation.Set(static_cast<double>(publisher_.programmed_generation()));
   const std::lock_guard lock(state_mutex_);
-  state_ = State{intake_.synced(), publish_error.empty(), std::move(publish_error),
-                 publisher_.generation(), publisher_.programmed_generation()};
+  state_ = State{intake_.synced(),
+                 publish_error.empty(),
+                 std::move(publish_error),
+                 publisher_.generation(),
+                 publisher_.programmed_generation(),
+                 std::move(state_.problems)};
+}
+
+void ControlLoop::share_problems() {
+  std::vector<std::string> words;
+  for (const source::InputProblem& problem : intake_.problems()) {
+    std::string line = problem.file;
+    if (problem.line > 0) line += ":" + std::to_string(problem.line);
+    if (!problem.field.empty()) line += ": " + problem.field;
+    words.push_back(line + ": " + problem.message);
+  }
+  words.insert(words.end(), warnings_.begin(), warnings_.end());
+  const std::lock_guard lock(state_mutex_);
+  state_.problems = std::move(words);
 }
 
 }  // namespace toyou::loop

@@ -50,6 +50,7 @@ struct State {
   std::string publish_error;  // of the last attempt; empty: none
   std::uint64_t generation = 0;
   std::uint64_t programmed_generation = 0;
+  std::vector<std::string> problems;  // one sentence each: of the source, then of the translation
 };
 
 class ControlLoop {
@@ -82,6 +83,7 @@ class ControlLoop {
   void send_status();
   void note_conditions(const std::set<resources::ObjectKey>& touched, Steady::time_point now);
   void share_state(std::string publish_error);
+  void share_problems();
   [[nodiscard]] std::optional<Steady::time_point> publish_due() const;
   [[nodiscard]] Steady::time_point next_wake() const;
 

@@ -72,6 +72,8 @@ Metrics::Metrics()
                                                                0.05, 0.1, 0.25, 0.5, 1, 2.5})),
       input_problems(gauge(registry_, "toyou_controller_input_problems",
                            "Files and objects that cannot be used as they are.")),
+      warnings(gauge(registry_, "toyou_controller_warnings",
+                     "What is wrong with the configuration as a whole: no class, for example.")),
       generation(gauge(registry_, "toyou_controller_snapshot_generation",
                        "Generation of the snapshot that was published last.")),
       programmed_generation(gauge(registry_, "toyou_controller_programmed_generation",

@@ -40,6 +40,7 @@ class Metrics {
   prometheus::Counter& publish_failed;
   prometheus::Histogram& publish_seconds;  // translation and writing
   prometheus::Gauge& input_problems;
+  prometheus::Gauge& warnings;
   prometheus::Gauge& generation;
   prometheus::Gauge& programmed_generation;
 };

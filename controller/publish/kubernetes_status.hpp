@@ -19,6 +19,10 @@ struct StatusCounts {
   std::uint64_t events = 0;
   std::uint64_t errors = 0;
   bool leader = false;  // holds the Lease
+  // Of all processes that share the Lease, see Lease::CutDrains.
+  bool cut_drains_known = false;
+  std::uint64_t cut_drains = 0;
+  std::uint64_t cut_websockets = 0;
 };
 
 class KubernetesStatus : public StatusSink {

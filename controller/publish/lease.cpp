@@ -1,6 +1,7 @@
 #include "controller/publish/lease.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 #include "common/log.hpp"
 
@@ -22,6 +23,22 @@ const json& spec_of(const json& lease) {
   static const json kNone = json::object();
   const auto found = lease.find("spec");
   return found != lease.end() && found->is_object() ? *found : kNone;
+}
+
+constexpr const char* kDrainsCut = "toyou.dev/drains-cut";
+constexpr const char* kWebSocketsCut = "toyou.dev/drain-websockets-cut";
+
+// The number in an annotation; anybody may have written it.
+std::uint64_t counted(const json& lease, const char* name) {
+  const auto metadata = lease.find("metadata");
+  if (metadata == lease.end() || !metadata->is_object()) return 0;
+  const auto annotations = metadata->find("annotations");
+  if (annotations == metadata->end() || !annotations->is_object()) return 0;
+  const auto digits = text(*annotations, name);
+  std::uint64_t number = 0;
+  const auto end = digits.data() + digits.size();
+  const auto read = std::from_chars(digits.data(), end, number);
+  return read.ec == std::errc() && read.ptr == end ? number : 0;
 }
 
 }  // namespace
@@ -58,7 +75,7 @@ void Lease::step(source::Cancellation& cancellation) {
   const auto now = clock_.steady();
   if (now < next_step_) return;
   next_step_ = now + (role_ == LeaseRole::Holder ? timing_.renew : timing_.look);
-  if (role_ != LeaseRole::Holder) {
+  if (role_ != LeaseRole::Holder || outdated_) {
     look(cancellation);
     if (lease_.is_null()) return;
     if (!free_to_take()) {
@@ -76,6 +93,7 @@ void Lease::step(source::Cancellation& cancellation) {
 // Leaves lease_ null when it is not known, or is ours by creation.
 void Lease::look(source::Cancellation& cancellation) {
   lease_ = nullptr;
+  outdated_ = false;
   const auto answer =
       client_.send({.method = Method::Get, .path = path(true), .body = {}}, cancellation);
   if (answer && answer->status == kNotFound) return create(cancellation);
@@ -83,7 +101,13 @@ void Lease::look(source::Cancellation& cancellation) {
   if (!answer->ok() || !answer->body.is_object()) {
     return lost(LeaseRole::Unknown, source::describe(*answer));
   }
-  lease_ = answer->body;
+  saw(answer->body);
+}
+
+void Lease::saw(const json& lease) {
+  lease_ = lease;
+  cut_drains_ =
+      CutDrains{.drains = counted(lease, kDrainsCut), .websockets = counted(lease, kWebSocketsCut)};
 }
 
 bool Lease::free_to_take() {
@@ -145,7 +169,7 @@ void Lease::accept(const Result<source::ApiResponse>& answer, const char* what) 
     if (role_ != LeaseRole::Holder) {
       log::info("status is written by this process", {{"holder", identity_}});
     }
-    lease_ = answer->body;
+    saw(answer->body);
     role_ = LeaseRole::Holder;
     problem_.clear();
     return;
@@ -153,6 +177,12 @@ void Lease::accept(const Result<source::ApiResponse>& answer, const char* what) 
   const auto why =
       std::string(what) + ": " + (answer ? source::describe(*answer) : answer.error().message);
   const auto now = clock_.steady();
+  if (answer && answer->status == kConflict && role_ == LeaseRole::Holder) {
+    // Mostly an annotation. Had another taken the Lease, we would be past our deadline.
+    outdated_ = true;
+    next_step_ = now;
+    return;
+  }
   if (answer && (answer->status == kConflict || answer->status == kNotFound)) {
     next_step_ = now;  // taken or deleted: look who has it
     return lost(LeaseRole::Unknown, why);
@@ -168,9 +198,40 @@ void Lease::accept(const Result<source::ApiResponse>& answer, const char* what) 
 void Lease::lost(LeaseRole role, const std::string& why) {
   role_ = role;
   lease_ = nullptr;
+  outdated_ = false;
   if (why == problem_) return;
   problem_ = why;
   log::warning("Lease not held", {{"lease", ns_ + "/" + name_}, {"error", why}});
+}
+
+void Lease::count_cut_drain(std::uint64_t websockets, source::Cancellation& cancellation) {
+  constexpr int kTries = 5;  // others may write in between, each of them once in seconds
+  std::string why;
+  for (int tries = 0; tries < kTries; ++tries) {
+    auto found =
+        client_.send({.method = Method::Get, .path = path(true), .body = {}}, cancellation);
+    if (!found || !found->ok() || !found->body.is_object()) {
+      why = found ? source::describe(*found) : found.error().message;
+      break;
+    }
+    auto body = std::move(found->body);
+    auto& annotations = body["metadata"]["annotations"];
+    if (!annotations.is_object()) annotations = json::object();
+    const auto drains = counted(body, kDrainsCut) + 1;
+    const auto lost = counted(body, kWebSocketsCut) + websockets;
+    annotations[kDrainsCut] = std::to_string(drains);
+    annotations[kWebSocketsCut] = std::to_string(lost);
+    const auto answer =
+        client_.send({.method = Method::Put, .path = path(true), .body = body}, cancellation);
+    if (answer && answer->ok()) {
+      cut_drains_ = CutDrains{.drains = drains, .websockets = lost};
+      if (role_ == LeaseRole::Holder) lease_ = answer->body;
+      return;
+    }
+    why = answer ? source::describe(*answer) : answer.error().message;
+    if (!answer || answer->status != kConflict) break;
+  }
+  log::warning("a drain that was cut short is not counted", {{"error", why}});
 }
 
 void Lease::release(source::Cancellation& cancellation) {

@@ -41,12 +41,24 @@ class Lease {
   // Lets another one take over at once. Only if we hold it.
   void release(source::Cancellation& cancellation);
 
+  // Drains that were cut short, of all processes that share the Lease. Their own figures would end
+  // with them, before anybody reads them: so they are kept in annotations of the Lease.
+  struct CutDrains {
+    std::uint64_t drains = 0;
+    std::uint64_t websockets = 0;  // that were open then
+  };
+  // As last seen; nullopt: not yet.
+  [[nodiscard]] const std::optional<CutDrains>& cut_drains() const { return cut_drains_; }
+  // Adds one, whoever holds the Lease. A few requests.
+  void count_cut_drain(std::uint64_t websockets, source::Cancellation& cancellation);
+
  private:
   void look(source::Cancellation& cancellation);
   void create(source::Cancellation& cancellation);
   void take(source::Cancellation& cancellation);
   void accept(const Result<source::ApiResponse>& answer, const char* what);
   void lost(LeaseRole role, const std::string& why);
+  void saw(const nlohmann::json& lease);
   [[nodiscard]] bool free_to_take();
   [[nodiscard]] std::string path(bool named) const;
   [[nodiscard]] nlohmann::json spec() const;
@@ -60,6 +72,8 @@ class Lease {
 
   nlohmann::json lease_;  // as last seen; null: not known
   LeaseRole role_ = LeaseRole::Unknown;
+  bool outdated_ = false;  // lease_: somebody else has written it
+  std::optional<CutDrains> cut_drains_;
   SteadyTime renewed_;  // our last renewal, taken before it was sent
   SteadyTime next_step_;
   std::string seen_mark_;  // holder and renewTime of another

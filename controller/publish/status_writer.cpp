@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "common/drain_record.hpp"
 #include "common/log.hpp"
 
 namespace toyou::publish {
@@ -109,7 +110,10 @@ StatusCounts StatusWriter::counts() const {
   return {.patches = patches_.load(),
           .events = sent_events_.load(),
           .errors = errors_.load(),
-          .leader = leader_.load()};
+          .leader = leader_.load(),
+          .cut_drains_known = cut_drains_known_.load(),
+          .cut_drains = cut_drains_.load(),
+          .cut_websockets = cut_websockets_.load()};
 }
 
 void StatusWriter::run() {
@@ -120,7 +124,9 @@ void StatusWriter::run() {
                        [this] { return stopping_ || waiting_ || !changed_.empty(); });
       if (stopping_) break;
     }
+    note_cut_drain(cancellation_);
     lease_.step(cancellation_);
+    share_cut_drains();
     take_notes();
     follow_role();
     // Before the first report every object would look as if it had stopped being ours.
@@ -132,6 +138,7 @@ void StatusWriter::run() {
     }
   }
   source::Cancellation last_words;
+  note_cut_drain(last_words);  // of the dataplane that ended just before us
   lease_.release(last_words);
   leader_ = false;
 }
@@ -148,6 +155,23 @@ SteadyTime StatusWriter::next_wake() const {
     when = std::min(when, ready);
   }
   return when;
+}
+
+void StatusWriter::note_cut_drain(source::Cancellation& cancellation) {
+  if (options_.snapshot_dir.empty()) return;
+  const auto open = take_cut_drain(options_.snapshot_dir);
+  if (!open) return;
+  log::warning("the dataplane's drain was cut short",
+               {{"websockets", open->websockets}, {"http_connections", open->http}});
+  lease_.count_cut_drain(open->websockets, cancellation);
+}
+
+void StatusWriter::share_cut_drains() {
+  if (const auto& seen = lease_.cut_drains()) {
+    cut_websockets_ = seen->websockets;
+    cut_drains_ = seen->drains;
+    cut_drains_known_ = true;
+  }
 }
 
 void StatusWriter::follow_role() {

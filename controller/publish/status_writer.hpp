@@ -47,6 +47,8 @@ class StatusWriter final : public KubernetesStatus {
   void take_notes();
   void take_report(StatusUpdate update);
   void follow_role();
+  void note_cut_drain(source::Cancellation& cancellation);
+  void share_cut_drains();
   void schedule(const resources::ObjectKey& key);
   void schedule_all();
   bool spend_token();
@@ -91,6 +93,9 @@ class StatusWriter final : public KubernetesStatus {
   std::atomic<std::uint64_t> sent_events_{0};
   std::atomic<std::uint64_t> errors_{0};
   std::atomic<bool> leader_{false};
+  std::atomic<bool> cut_drains_known_{false};
+  std::atomic<std::uint64_t> cut_drains_{0};
+  std::atomic<std::uint64_t> cut_websockets_{0};
 };
 
 }  // namespace toyou::publish

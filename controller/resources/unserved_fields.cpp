@@ -132,6 +132,10 @@ void collect_secrets(const nlohmann::json& value, const std::string& path, int d
 
 }  // namespace
 
+const std::vector<std::string_view>& served_fields() {
+  return served();
+}
+
 std::vector<std::string> unserved_fields(const nlohmann::json& object) {
   Search search;
   search.visit(object, "", "");

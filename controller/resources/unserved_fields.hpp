@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -14,6 +15,9 @@ namespace toyou::resources {
 // Paths of the fields of the object that are not honoured, in the order of the JSON (by name), at
 // most 20. A field that has its harmless default value is none of them.
 std::vector<std::string> unserved_fields(const nlohmann::json& object);
+
+// Paths of the fields that are honoured; "[]" stands for any element of a list.
+const std::vector<std::string_view>& served_fields();
 
 // Every Secret that the route names in a field that is not honoured: those of the others are judged
 // by what they are for.

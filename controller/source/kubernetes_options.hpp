@@ -11,6 +11,10 @@ struct KubernetesOptions {
 
   bool secrets = true;  // certificates are read; false: Secrets are never asked for
 
+  // The only ones whose objects are asked for. Nothing that belongs to no namespace is read then:
+  // rights in these (and on the publish Service) are enough. Empty: the whole cluster.
+  std::vector<std::string> namespaces;
+
   std::string controller_name = "toyou.dev/ingress-controller";  // C1; also our field manager
 
   // S1: what goes into status.loadBalancer.ingress and status.addresses. Both empty: nothing is
@@ -22,7 +26,8 @@ struct KubernetesOptions {
   std::string
       lease_namespace;  // empty: namespace of the pod, else of the kubeconfig, else "default"
   std::string lease_name = "toyou-status";
-  std::string identity;  // empty: host name and a random suffix
+  std::string snapshot_dir;  // where a dataplane that ends leaves its drain record; empty: nowhere
+  std::string identity;      // empty: host name and a random suffix
 };
 
 }  // namespace toyou::source

@@ -1,10 +1,12 @@
 #include "controller/source/kubernetes_source.hpp"
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 #include <random>
 
 #include "controller/source/api_client.hpp"
+#include "controller/source/schema_check.hpp"
 #include "controller/source/shared_kind.hpp"
 #include "controller/source/watcher.hpp"
 
@@ -15,30 +17,76 @@ namespace {
 // of them stays below what an answer may have.
 constexpr int kSecretPage = 32;
 
-std::vector<WatchedResource> watched_resources(bool secrets) {
-  std::vector<WatchedResource> all = {
-      {"IngressClass", "networking.k8s.io/v1", "/apis/networking.k8s.io/v1/ingressclasses", false},
-      {"Ingress", "networking.k8s.io/v1", "/apis/networking.k8s.io/v1/ingresses", false},
-      {"WebSocketRoute", "toyou.dev/v1alpha1", "/apis/toyou.dev/v1alpha1/websocketroutes", true},
-      {"Service", "v1", "/api/v1/services", false},
-      {"EndpointSlice", "discovery.k8s.io/v1", "/apis/discovery.k8s.io/v1/endpointslices", false},
+std::string path_of(const std::string& api_version, const std::string& ns,
+                    const std::string& plural) {
+  const std::string api = (api_version == "v1" ? "/api/" : "/apis/") + api_version;
+  return ns.empty() ? api + "/" + plural : api + "/namespaces/" + ns + "/" + plural;
+}
+
+// Of one namespace, or of all.
+void watch_namespace(const std::string& ns, bool secrets, std::vector<WatchedResource>& all) {
+  const auto watch = [&](const char* kind, const char* api_version, const char* plural,
+                         bool optional = false) {
+    all.push_back({.kind = kind,
+                   .api_version = api_version,
+                   .path = path_of(api_version, ns, plural),
+                   .optional = optional,
+                   .ns = ns});
   };
+  watch("Ingress", "networking.k8s.io/v1", "ingresses");
+  watch("WebSocketRoute", "toyou.dev/v1alpha1", "websocketroutes", true);
+  all.back().verify = &check_route_schema;
+  watch("Service", "v1", "services");
+  watch("EndpointSlice", "discovery.k8s.io/v1", "endpointslices");
   // T1: certificates, what is labelled as an authority, and no other Secret. Who may not read them
   // still serves plain HTTP.
-  if (!secrets) return all;
-  const auto add = [&all](const char* name, const char* selector) {
+  if (!secrets) return;
+  const auto add = [&](const char* name, const char* selector) {
     all.push_back({.kind = "Secret",
                    .api_version = "v1",
-                   .path = "/api/v1/secrets",
+                   .path = path_of("v1", ns, "secrets"),
                    .selector = selector,
                    .page_size = kSecretPage,
                    .may_be_forbidden = true,
-                   .name = name});
+                   .name = name,
+                   .ns = ns});
   };
   add("", "fieldSelector=type%3Dkubernetes.io%2Ftls");
   add("AuthoritySecret",
       "fieldSelector=type%21%3Dkubernetes.io%2Ftls&labelSelector=toyou.dev%2Fauthority%3Dtrue");
+}
+
+// The one Service outside of the namespaces: the one whose addresses are published.
+void watch_publish_service(const KubernetesOptions& options, std::vector<WatchedResource>& all) {
+  const auto slash = options.publish_service.find('/');
+  if (slash == std::string::npos || !options.publish_addresses.empty()) return;
+  const auto ns = options.publish_service.substr(0, slash);
+  const auto& named = options.namespaces;
+  if (std::find(named.begin(), named.end(), ns) != named.end()) return;
+  const auto name = query_escape("metadata.name=" + options.publish_service.substr(slash + 1));
+  all.push_back({.kind = "Service",
+                 .api_version = "v1",
+                 .path = path_of("v1", ns, "services"),
+                 .selector = "fieldSelector=" + name,
+                 .ns = ns});
+}
+
+std::vector<WatchedResource> watched_resources(const KubernetesOptions& options) {
+  std::vector<WatchedResource> all;
+  if (options.namespaces.empty()) {
+    all.push_back({.kind = "IngressClass",
+                   .api_version = "networking.k8s.io/v1",
+                   .path = "/apis/networking.k8s.io/v1/ingressclasses"});
+    watch_namespace({}, options.secrets, all);
+    return all;
+  }
+  for (const auto& ns : options.namespaces) watch_namespace(ns, options.secrets, all);
+  watch_publish_service(options, all);
   return all;
+}
+
+std::string title(const WatchedResource& resource) {
+  return resource.ns.empty() ? resource.label() : resource.label() + " in " + resource.ns;
 }
 
 class ApiSource final : public KubernetesSource {
@@ -64,8 +112,8 @@ class ApiSource final : public KubernetesSource {
       timing.seed = random();
       Watcher::Listener listener{
           .listed = [this] { one_listed(); },
-          .health = [this, name = resource.label()](
-                        const std::string& message) { health(name, message); }};
+          .health = [this, what = title(resource)](
+                        const std::string& message) { health(what, message); }};
       Sink* reports = &sink;
       if (resource.kind == "Secret") {
         secret_sinks_.push_back(secrets_->part());
@@ -100,16 +148,16 @@ class ApiSource final : public KubernetesSource {
     sink_->synced();
   }
 
-  void health(const std::string& name, const std::string& message) {
+  void health(const std::string& what, const std::string& message) {
     const std::scoped_lock lock(mutex_);  // reports must not overtake each other
     if (message.empty()) {
-      problems_.erase(name);
+      problems_.erase(what);
     } else {
-      problems_[name] = message;
+      problems_[what] = message;
     }
     std::vector<InputProblem> list;
-    for (const auto& [of, what] : problems_) {
-      list.push_back({.file = client_.server(), .line = 0, .field = of, .message = what});
+    for (const auto& [of, wrong] : problems_) {
+      list.push_back({.file = client_.server(), .line = 0, .field = of, .message = wrong});
     }
     sink_->problems(std::move(list));
   }
@@ -119,8 +167,8 @@ class ApiSource final : public KubernetesSource {
   const std::shared_ptr<ObservedObjects> observed_;
   Sink* sink_ = nullptr;
   std::mutex mutex_;
-  std::size_t waiting_ = 0;                      // what has not been listed
-  std::map<std::string, std::string> problems_;  // name of a watch -> what is wrong
+  std::size_t waiting_ = 0;                      // watchers that have not listed
+  std::map<std::string, std::string> problems_;  // title -> what is wrong
   std::unique_ptr<SharedKind> secrets_;          // come over two watches
   std::vector<std::unique_ptr<Sink>> secret_sinks_;
   mutable std::mutex watchers_mutex_;  // of the vector, not of what it holds
@@ -134,7 +182,7 @@ Result<std::unique_ptr<KubernetesSource>> make_kubernetes_source(
   ApiClient::prepare_process();
   auto access = load_access(options.kubeconfig);
   if (!access) return tl::unexpected(access.error());
-  return std::make_unique<ApiSource>(std::move(*access), watched_resources(options.secrets),
+  return std::make_unique<ApiSource>(std::move(*access), watched_resources(options),
                                      std::move(observed));
 }
 

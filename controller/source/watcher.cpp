@@ -66,6 +66,7 @@ void Watcher::stop() {
 
 WatchCounts Watcher::counts() const {
   return WatchCounts{.kind = resource_.label(),
+                     .ns = resource_.ns,
                      .relists = relists_.load(),
                      .reconnects = reconnects_.load(),
                      .errors = errors_.load(),
@@ -120,7 +121,7 @@ Watcher::Outcome Watcher::list() {
     const auto now = std::chrono::steady_clock::now();
     if (!missing_since_) {
       missing_since_ = now;
-      log::warning("custom resource is not defined in the cluster", {{"kind", resource_.label()}});
+      report("not defined in this cluster: install the CustomResourceDefinition of this release");
     }
     if (known_.empty() || now - *missing_since_ >= timing_.missing_grace) finish_list({});
   }
@@ -213,9 +214,11 @@ void Watcher::finish_list(std::map<ObjectKey, std::string> current) {
 
 Watcher::Outcome Watcher::watch() {
   if (std::exchange(watched_, true)) reconnects_.fetch_add(1);
-  const auto path = query(
-      "watch=1&allowWatchBookmarks=true&timeoutSeconds=" + std::to_string(timing_.watch_seconds) +
-      "&resourceVersion=" + query_escape(version_));
+  verify();
+  const int seconds = complaint_.empty() ? timing_.watch_seconds : timing_.unverified_seconds;
+  const auto path =
+      query("watch=1&allowWatchBookmarks=true&timeoutSeconds=" + std::to_string(seconds) +
+            "&resourceVersion=" + query_escape(version_));
   WatchDecoder decoder;
   auto outcome = Outcome::Ended;
   std::string broken;
@@ -304,15 +307,22 @@ void Watcher::report_removal(const ObjectKey& key) {
 
 Watcher::Outcome Watcher::failed(const std::string& what, const std::string& message) {
   errors_.fetch_add(1);
-  const auto problem = what + ": " + message;
-  if (problem != problem_) {  // once, not at each retry; whoever is told logs it
-    problem_ = problem;
-    listener_.health(problem);
-  }
+  report(what + ": " + message);
   return Outcome::Failed;
 }
 
+void Watcher::report(std::string problem) {
+  if (problem == problem_) return;  // once, not at each retry; whoever is told logs it
+  problem_ = std::move(problem);
+  listener_.health(problem_);
+}
+
+void Watcher::verify() {
+  complaint_ = resource_.verify ? resource_.verify(client_, cancellation_) : std::string();
+}
+
 void Watcher::healthy() {
+  if (!complaint_.empty()) return report(complaint_);
   if (problem_.empty()) return;
   log::info("API server: well again", {{"kind", resource_.label()}});
   problem_.clear();

@@ -34,7 +34,11 @@ struct WatchedResource {
   int page_size = limits::kListPageSize;
   // Others need not wait for it where we may not read it: then there are no objects, for as long.
   bool may_be_forbidden = false;
+  // Looked at before each watch: one sentence, when what the API server says of
+  // this kind is not what we need. It is followed all the same.
+  std::function<std::string(ApiClient&, Cancellation&)> verify = {};
   std::string name = {};  // in reports, where a kind is followed twice; empty: the kind
+  std::string ns = {};    // that `path` names, for messages and counters; empty: none
   [[nodiscard]] const std::string& label() const { return name.empty() ? kind : name; }
 };
 
@@ -45,6 +49,7 @@ struct WatcherTiming {
   Millis missing_grace{60'000};   // how long 404 must last before known objects are given up
   Millis forbidden_grace{5'000};  // how long 403 must last: a server that has just started says it
   int watch_seconds = 290;        // asked of the server; it ends the watch then
+  int unverified_seconds = 10;    // the same while `verify` complains
   std::uint64_t seed = 1;         // of the jitter
 };
 
@@ -91,6 +96,8 @@ class Watcher {
   void report_upsert(const resources::ObjectKey& key, nlohmann::json object);
   void report_removal(const resources::ObjectKey& key);
   Outcome failed(const std::string& what, const std::string& message);
+  void verify();
+  void report(std::string problem);
   void healthy();
   [[nodiscard]] bool pause(Millis duration);  // false: stopped
   [[nodiscard]] bool stopping() const { return cancellation_.cancelled(); }
@@ -109,6 +116,7 @@ class Watcher {
   std::map<resources::ObjectKey, std::string> known_;  // -> resourceVersion
   std::string version_;                                // to watch from; empty: list first
   std::string problem_;                                // last reported
+  std::string complaint_;                              // of `verify`; empty: none
   bool progress_ = false;                              // the watch under way has brought something
   bool from_list_ = false;  // version_ is a list's: no event has moved it on
   bool listed_ = false;

@@ -28,12 +28,18 @@ ClassSelection::ClassSelection(const store::ObjectStore& objects, const Options&
   for (const auto& [key, ingress_class] : objects.ingress_classes()) {
     if (ingress_class.controller == options.controller_name) ours_.insert(key.name);
   }
+  if (!options.classes_known) ours_.insert(options.legacy_class);  // C10
   const resources::IngressClass* chosen = default_class(objects);
   unnamed_are_ours_ =
       options.watch_without_class || (chosen != nullptr && ours_.contains(chosen->meta.name));
   if (options.assume_default_class && objects.ingress_classes().empty()) {
     ours_.insert("toyou");  // C7
     unnamed_are_ours_ = true;
+  }
+  if (ours_.empty() && !unnamed_are_ours_) {
+    problem_ = "no IngressClass has spec.controller \"" + options.controller_name +
+               "\": nothing is served but what names the class \"" + legacy_class_ +
+               "\" by annotation";
   }
 }
 

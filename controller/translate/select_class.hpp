@@ -17,12 +17,16 @@ class ClassSelection {
   [[nodiscard]] bool is_ours(const resources::Ingress& ingress) const;
   [[nodiscard]] bool is_ours(const resources::WebSocketRoute& route) const;
 
+  // Why there is no class of ours; empty: there is one.
+  [[nodiscard]] const std::string& problem() const { return problem_; }
+
   bool operator==(const ClassSelection&) const = default;
 
  private:
   std::set<std::string> ours_;
   std::string legacy_class_;
   bool unnamed_are_ours_ = false;
+  std::string problem_;
 };
 
 }  // namespace toyou::translate

@@ -20,6 +20,8 @@ struct Options {
   std::string controller_name = "toyou.dev/ingress-controller";  // C1
   std::string legacy_class = "toyou";                            // C3
   bool watch_without_class = false;                              // C5
+  // The source reports IngressClasses. False: `legacy_class` alone is ours, wherever it is named.
+  bool classes_known = true;            // C10
   bool assume_default_class = false;    // C7: local mode, when the folder holds no IngressClass
   bool host_ownership_shared = false;   // O4
   std::string default_backend_service;  // D3: "ns/name:port" or empty

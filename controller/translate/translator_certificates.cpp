@@ -96,6 +96,7 @@ void Translator::write_certificate(const ServiceName& secret) {
 void Translator::write_warnings() {
   std::vector<std::string>& warnings = translation_.warnings;
   warnings.clear();
+  if (!classes_->problem().empty()) warnings.push_back(classes_->problem());
   for (const ServiceName& secret : overfull_) {
     warnings.push_back(text_of(secret) +
                        " is for more hosts than can be served; the last of them "

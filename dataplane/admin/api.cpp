@@ -6,7 +6,7 @@
 #include <optional>
 #include <string_view>
 
-#include "common/log.hpp"
+#include "common/admin_parts.hpp"
 #include "dataplane/admin/views.hpp"
 
 namespace toyou::admin {
@@ -25,25 +25,6 @@ AdminResponse json(int status, std::string body) {
 
 AdminResponse refuse(int status, std::string_view why) {
   return json(status, error_json(why));
-}
-
-// The value of one parameter. Ours are words and numbers: nothing to decode.
-std::optional<std::string_view> parameter(std::string_view query, std::string_view name) {
-  while (!query.empty()) {
-    const std::size_t end = std::min(query.find('&'), query.size());
-    const std::string_view pair = query.substr(0, end);
-    query.remove_prefix(std::min(end + 1, query.size()));
-    const std::size_t equals = std::min(pair.find('='), pair.size());
-    if (pair.substr(0, equals) == name) return pair.substr(std::min(equals + 1, pair.size()));
-  }
-  return std::nullopt;
-}
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlank = " \t\r\n";
-  const std::size_t first = text.find_first_not_of(kBlank);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
 }
 
 }  // namespace
@@ -133,7 +114,7 @@ AdminResponse Api::input(const AdminRequest&) const {
 
 AdminResponse Api::connections(const AdminRequest& request) const {
   std::size_t limit = kConnectionsShown;
-  if (const auto given = parameter(request.query, "limit")) {
+  if (const auto given = query_parameter(request.query, "limit")) {
     const char* last = given->data() + given->size();
     const auto [end, error] = std::from_chars(given->data(), last, limit);
     if (error != std::errc{} || end != last || limit > kMostConnectionsShown) {
@@ -156,14 +137,7 @@ AdminResponse Api::snapshot(const AdminRequest&) const {
 }
 
 AdminResponse Api::log_level(const AdminRequest& request) const {
-  if (request.method == "PUT") {
-    const auto given = parameter(request.query, "level");
-    const auto level = log::parse_level(given ? *given : trimmed(request.body));
-    if (!level) return refuse(400, level.error().message);
-    log::set_level(*level);
-    log::info("log level changed", {{"level", log::to_string(*level)}});
-  }
-  return json(200, level_json(log::to_string(log::level())));
+  return log_level_answer(request);
 }
 
 }  // namespace toyou::admin

@@ -128,9 +128,6 @@ json route_json(const config::RouteTable& table) {
 std::string error_json(std::string_view message) {
   return dump({{"error", message}});
 }
-std::string level_json(std::string_view level) {
-  return dump({{"level", level}});
-}
 
 std::string connections_json(const connections::Manager& connections, std::size_t limit) {
   json list = json::array();

@@ -14,7 +14,6 @@
 namespace toyou::admin {
 
 std::string error_json(std::string_view message);
-std::string level_json(std::string_view level);
 std::string connections_json(const connections::Manager& connections, std::size_t limit);
 std::string ends_json(const connections::Manager& connections);  // newest first
 std::string routes_json(const config::Tables& tables);

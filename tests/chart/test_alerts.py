@@ -1,4 +1,5 @@
 """The alerts, by promtool: their syntax, and for each one series that make it fire and series that do not."""
+import html
 import json
 import os
 import re
@@ -77,6 +78,12 @@ CASES = {
     "ToyouDown": ([series("toyou_build_info", "1x10", 'component="dataplane",version="1"')],
                   [[series("toyou_build_info", "1x40", 'component="dataplane",version="1"')]]),
     "ToyouRestarted": ([series("process_start_time_seconds", "100x25 200x15")], [[series("process_start_time_seconds", "100x40")]]),
+    "ToyouDrainCutShort": ([series("toyou_controller_drains_cut_total", "3x25 4x15"),
+                            series("toyou_controller_drains_cut_total", "3x25 4x15", 'host="other"')],
+                           [[series("toyou_controller_drains_cut_total", "3x40")],
+                            # A new pod begins with what the Lease says.
+                            [series("toyou_controller_drains_cut_total", "3x28"),
+                             series("toyou_controller_drains_cut_total", "_x20 3x20", 'host="other"')]]),
     "ToyouMemory": (memory(500), [memory(400), [series("process_resident_memory_bytes", "%dx40" % (500 << 20))]]),
     "ToyouDescriptors": (descriptors(900), [descriptors(700)]),
     "ToyouAccessLogLines": ([series("toyou_access_log_lines_lost_total", "0+5x40")],
@@ -88,7 +95,8 @@ CASES = {
     "ToyouPublishFailed": ([series("toyou_controller_publishes_total", "0x25 1x15", 'result="failed"')],
                            [[series("toyou_controller_publishes_total", "0+1x40", 'result="published"'),
                              series("toyou_controller_publishes_total", "3x40", 'result="failed"')]]),
-    "ToyouCutOff": ([series("toyou_controller_watch_connected", "1x20 0x20", 'kind="Service"')],
+    "ToyouCutOff": ([series("toyou_controller_watch_connected", "1x40", 'kind="Service",namespace="chat"'),
+                     series("toyou_controller_watch_connected", "1x20 0x20", 'kind="Service",namespace="shop"')],
                     [[series("toyou_controller_watch_connected", "1x28 0x2 1x10", 'kind="Service"')]]),
     "ToyouNoLeader": ([series("toyou_controller_leader", "0x40")],
                       [[series("toyou_controller_leader", "1x40"), series("toyou_controller_leader", "0x40", 'host="other"')],
@@ -178,6 +186,15 @@ def test_dashboard_queries_are_valid(tmp_path):
     path.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": group}]}))
     done = promtool("check", "rules", str(path))
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_picture_is_of_this_dashboard():
+    with open(os.path.join(TOP, "docs", "dashboard.svg"), encoding="utf-8") as file:
+        picture = html.unescape(file.read())
+    with open(os.path.join(TOP, "charts", "toyou", "files", "dashboard.json"), encoding="utf-8") as file:
+        titles = [panel["title"] for panel in json.load(file)["panels"]]
+    assert not [title for title in titles if title not in picture]
+    assert "No data" not in picture
 
 
 def test_thresholds_and_left_out_alerts():

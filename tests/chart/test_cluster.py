@@ -1,10 +1,15 @@
 """The chart against a real API server: schemas, admission, Helm's whole life, and the rights of the controller."""
+import contextlib
 import json
+import math
 import os
+import random
 import re
 import shutil
 import signal
 import subprocess
+import sys
+import time
 import urllib.parse
 
 import pytest
@@ -133,44 +138,64 @@ NAMESPACE, ADDRESS = "life3", "192.0.2.10"
 
 def controller_flags(objects):
     """The chart's own, less what names places in a container."""
-    ours = ("--source", "--snapshot-dir", "--admin-address", "--log-format")
+    ours = ("--source", "--snapshot-dir", "--admin-address", "--metrics-address", "--log-format")
     return [flag for flag in container(objects, "controller")["args"] if not flag.startswith(ours)]
 
 
-@pytest.fixture(scope="module")
-def pair(cluster, tmp_path_factory, authority):
-    """Both programs, with the account of an installed release."""
-    run("install", "toyou", CHART, "-n", NAMESPACE, "--create-namespace")
-    cluster.kubectl("wait", "--for=condition=Established", "crd/" + CRD, "--timeout=60s")
-    cluster.api("PATCH", "/api/v1/namespaces/%s/services/toyou/status" % NAMESPACE,
-                {"status": {"loadBalancer": {"ingress": [{"ip": ADDRESS}]}}}, "application/merge-patch+json")
-    it = Pair(tmp_path_factory.mktemp("pair"), cluster.ctl("kubeconfig", NAMESPACE, "toyou"))
-    backend = Backend(serve_json("web"), addresses=(("198.18.1.1", 0),))
-    services = manifests.service("web", [(backend.address, backend.port)], NAMESPACE)
-    certificate = authority.issue("web.example.com")
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "web", "namespace": NAMESPACE},
+def everything(namespace, backend, authority, class_name="toyou", domain="example.com"):
+    """Objects that make the controller do all that it can do."""
+    certificate = authority.issue("web." + domain)
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "web", "namespace": namespace},
               "type": "kubernetes.io/tls", "stringData": {"tls.crt": certificate.chain, "tls.key": certificate.key}}
-    web = manifests.ingress("web", "web.example.com", "web", NAMESPACE)
-    web["spec"]["tls"] = [{"hosts": ["web.example.com"], "secretName": "web"}]
-    cluster.kubectl("apply", "-f", "-", objects=[
-        *services, secret, web,
-        manifests.ingress("lost", "lost.example.com", "nothing", NAMESPACE),
-        manifests.websocket_route("chat", "chat.example.com", "web", NAMESPACE, origins={"allow": ["self"], "missing": "Deny"})])
-    it.start_controller(*controller_flags(render(namespace=NAMESPACE)))
-    it.start_dataplane()
-    yield it
-    it.stop()
-    backend.close()
-    run("uninstall", "toyou", "-n", NAMESPACE)
+    web = manifests.ingress("web", "web." + domain, "web", namespace)
+    web["spec"]["tls"] = [{"hosts": ["web." + domain], "secretName": "web"}]
+    ours = [web, manifests.ingress("lost", "lost." + domain, "nothing", namespace),
+            manifests.websocket_route("chat", "chat." + domain, "web", namespace, origins={"allow": ["self"], "missing": "Deny"})]
+    for one_of_ours in ours:
+        one_of_ours["spec"]["ingressClassName"] = class_name
+    return [*manifests.service("web", [(backend.address, backend.port)], namespace), secret, *ours]
 
 
-def granted(objects, kind):
-    return {(group, resource, verb) for o in objects if o["kind"] == kind for rule in o["rules"]
+@contextlib.contextmanager
+def installed(cluster, folder, namespace, *values):
+    """The two programs with the account of an installed release, and with its flags."""
+    run("install", "toyou", CHART, "-n", namespace, "--create-namespace", *values)
+    cluster.kubectl("wait", "--for=condition=Established", "crd/" + CRD, "--timeout=60s")
+    cluster.api("PATCH", "/api/v1/namespaces/%s/services/toyou/status" % namespace,
+                {"status": {"loadBalancer": {"ingress": [{"ip": ADDRESS}]}}}, "application/merge-patch+json")
+    it = Pair(folder, cluster.ctl("kubeconfig", namespace, "toyou"))
+    try:
+        it.start_controller(*controller_flags(render(*values, namespace=namespace)))
+        it.start_dataplane()
+        yield it
+    finally:
+        it.stop()
+        run("uninstall", "toyou", "-n", namespace)
+
+
+@pytest.fixture(scope="module")
+def web_backend():
+    with Backend(serve_json("web"), addresses=(("198.18.1.1", 0),)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def pair(cluster, tmp_path_factory, authority, web_backend):
+    with installed(cluster, tmp_path_factory.mktemp("pair"), NAMESPACE) as it:
+        cluster.kubectl("apply", "-f", "-", objects=everything(NAMESPACE, web_backend, authority))
+        yield it
+
+
+def granted(objects):
+    """(namespace, group, resource, verb); namespace "": in all of them, and what is in none."""
+    return {(o["metadata"].get("namespace", ""), group, resource, verb)
+            for o in objects if o["kind"] in ("ClusterRole", "Role") for rule in o["rules"]
             for group in rule["apiGroups"] for resource in rule["resources"] for verb in rule["verbs"]}
 
 
-def used(account):
-    """(allowed, refused) sets of (group, resource, verb) that the audit log has of an account."""
+def used(account, rights):
+    """(allowed, refused) sets of the same that the audit log has of an account. What is done in a namespace counts as such where there
+    is a right for it in this namespace, else as done with a right in all of them."""
     sets = ({}, {})
     with open(os.environ["CLUSTER_AUDIT"], encoding="utf-8") as file:
         for line in file:
@@ -180,33 +205,60 @@ def used(account):
             ref = event["objectRef"]
             resource = "/".join(filter(None, (ref["resource"], ref.get("subresource"))))
             decision = event["annotations"].get("authorization.k8s.io/decision")
-            sets[decision != "allow"][(ref.get("apiGroup", ""), resource, event["verb"])] = True
+            action = (ref.get("apiGroup", ""), resource, event["verb"])
+            here = (ref.get("namespace", ""), *action)
+            sets[decision != "allow"][here if here in rights else ("", *action)] = True
     return set(sets[0]), set(sets[1])
 
 
-def test_the_rights_are_those_that_are_used(cluster, pair):
+def all_is_done(cluster, namespace):
+    """Waits until the status of everything() is written."""
     def address():
-        _, found = cluster.api("GET", "/apis/networking.k8s.io/v1/namespaces/%s/ingresses/web" % NAMESPACE)
+        _, found = cluster.api("GET", "/apis/networking.k8s.io/v1/namespaces/%s/ingresses/web" % namespace)
         return [entry.get("ip") for entry in found["status"]["loadBalancer"].get("ingress", [])]
 
     def programmed():
-        _, found = cluster.api("GET", "/apis/toyou.dev/v1alpha1/namespaces/%s/websocketroutes/chat" % NAMESPACE)
+        _, found = cluster.api("GET", "/apis/toyou.dev/v1alpha1/namespaces/%s/websocketroutes/chat" % namespace)
         return [c["status"] for c in found.get("status", {}).get("conditions", []) if c["type"] == "Programmed"]
 
     def events():
-        return cluster.api("GET", "/apis/events.k8s.io/v1/namespaces/%s/events" % NAMESPACE)[1]["items"]
+        return cluster.api("GET", "/apis/events.k8s.io/v1/namespaces/%s/events" % namespace)[1]["items"]
 
     eventually(lambda: address() == [ADDRESS], LONG)
     eventually(lambda: programmed() == ["True"], LONG)
     eventually(events, LONG)
-    objects = render(namespace=NAMESPACE)
-    everything = granted(objects, "ClusterRole") | granted(objects, "Role")
-    account = "system:serviceaccount:%s:toyou" % NAMESPACE
-    eventually(lambda: everything <= used(account)[0], LONG)
-    allowed, refused = used(account)
-    assert allowed == everything
+
+
+def check_rights(account, rights):
+    eventually(lambda: rights <= used(account, rights)[0], LONG)
+    allowed, refused = used(account, rights)
+    assert allowed == rights
     assert not refused
-    assert not [verb for _, _, verb in everything if verb in ("*", "delete", "deletecollection")]
+    assert not [verb for *_, verb in rights if verb in ("*", "delete", "deletecollection")]
+
+
+def test_the_rights_are_those_that_are_used(cluster, pair):
+    del pair
+    all_is_done(cluster, NAMESPACE)
+    check_rights("system:serviceaccount:%s:toyou" % NAMESPACE, granted(render(namespace=NAMESPACE)))
+
+
+def test_the_rights_in_namespaces_are_those_that_are_used(cluster, tmp_path, authority, web_backend):
+    """watchNamespaces: nothing in the cluster, all of it in each of the namespaces."""
+    home, watched = "life4", ("life4-a", "life4-b")
+    values = ("--set", "watchNamespaces={%s},ingressClass.name=team" % ",".join(watched))
+    for namespace in watched:
+        cluster.kubectl("create", "namespace", namespace)
+    with installed(cluster, tmp_path, home, *values):
+        for namespace in watched:
+            cluster.kubectl("apply", "-f", "-", objects=everything(namespace, web_backend, authority, "team", namespace + ".example.com"))
+        for namespace in watched:
+            all_is_done(cluster, namespace)
+        rights = granted(render(*values, namespace=home))
+        assert {namespace for namespace, *_ in rights} == {home, *watched}
+        check_rights("system:serviceaccount:%s:toyou" % home, rights)
+    left = json.loads(cluster.kubectl("get", "role,rolebinding", "-A", "-o", "json"))["items"]
+    assert not [o["metadata"] for o in left if o["metadata"]["namespace"] in watched]
 
 
 # Labels that Prometheus adds, or that a rule's own functions make.
@@ -307,3 +359,27 @@ def test_prometheus_has_data_for_the_whole_dashboard(pair, prometheus):
     evaluated = [rule for group in prometheus("/api/v1/rules")["groups"] for rule in group["rules"]]
     assert {rule["name"] for rule in evaluated} == names_of_alerts
     eventually(lambda: all(rule["health"] == "ok" for group in prometheus("/api/v1/rules")["groups"] for rule in group["rules"]), LONG)
+
+
+@pytest.mark.skipif("TOYOU_DRAW" not in os.environ, reason="TOYOU_DRAW=FILE.svg draws docs/dashboard.svg anew, in five minutes")
+def test_draw_the_dashboard(pair, prometheus):
+    """Clients that come and go, one of them refused now and then; then what the dashboard would show of it."""
+    http, begin, live = pair.dataplane.http, time.monotonic(), []
+    rng = random.Random(1)
+    while (passed := time.monotonic() - begin) < 270:
+        wanted = 40 + 30 * math.sin(passed / 40)
+        if len(live) < wanted:
+            live.append(WebSocket(http, "/", host="web.example.com"))
+        elif live:
+            live.pop(rng.randrange(len(live))).close()
+        for socket in rng.sample(live, min(5, len(live))):
+            socket.echo("x" * rng.randrange(2000))
+        fetch(http, "/page", host=rng.choice(["web.example.com"] * 9 + ["nobody.example.com"]))
+        if rng.random() < 0.05:
+            some_of_everything(pair)
+        time.sleep(0.05)  # the pace of the clients
+    assert prometheus("/api/v1/query", query="toyou_build_info")["result"]
+    subprocess.run([sys.executable, os.path.join(TOP, "tests", "chart", "draw_dashboard.py"), "--minutes", "4.2", os.environ["TOYOU_DRAW"]],
+                   check=True)
+    for socket in live:
+        socket.close()

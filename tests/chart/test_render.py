@@ -73,6 +73,13 @@ REFUSED = [
     ("tls.secrets=false,tls.defaultCertificate=a/b", "needs tls.secrets"),
     ("tls.defaultCertificate=only-a-name", "/tls/defaultCertificate"),
     ("tls.minVersion=1.1", "/tls/minVersion"),
+    ("watchNamespaces={Shop}", "/watchNamespaces/0"),
+    ("watchNamespaces={shop\\,shop}", "/watchNamespaces/0"),
+    ("watchNamespaces={shop,shop}", "/watchNamespaces"),
+    ("watchNamespaces={shop},tls.defaultCertificate=infra/wildcard", "tls.defaultCertificate is in namespace infra, which watchNamespaces"),
+    ("watchNamespaces={shop},controller.defaultBackendService=infra/f:80", "controller.defaultBackendService is in namespace infra"),
+    ("dataplane.seccompLocalhostProfile=/etc/profile.json", "/dataplane/seccompLocalhostProfile"),
+    ("dataplane.seccompLocalhostProfile=../profile.json", "/dataplane/seccompLocalhostProfile"),
     ("ports.http=9901", "two of the ports are the same"),
     ("service.http.enabled=false,service.https.enabled=false", "are both disabled"),
 ]
@@ -93,11 +100,171 @@ def test_grace_is_as_long_as_the_drain(delay, period, seconds):
     assert "--drain-delay=%ds" % delay in arguments and "--drain-period=%ds" % period in arguments
 
 
+POD = "spec.template.spec."
+# (values, kind of the object, where in it, what stands there)
+CONSEQUENCES = [
+    ("replicas=4", "Deployment", "spec.replicas", 4),
+    ("kind=DaemonSet", "DaemonSet", "spec.updateStrategy.rollingUpdate", {"maxSurge": 0, "maxUnavailable": 1}),
+    ("", "Deployment", "spec.strategy.rollingUpdate", {"maxSurge": 1, "maxUnavailable": 0}),
+    ("updateStrategy.type=Recreate", "Deployment", "spec.strategy", {"type": "Recreate"}),
+    ("autoscaling.enabled=true", "Deployment", "spec.replicas", None),
+    ("autoscaling.enabled=true,autoscaling.minReplicas=3,autoscaling.maxReplicas=7", "HorizontalPodAutoscaler", "spec.maxReplicas", 7),
+    ("autoscaling.enabled=true", "HorizontalPodAutoscaler", "spec.metrics.0.containerResource.target.averageUtilization", 70),
+    ("autoscaling.enabled=true,autoscaling.targetWebSocketsPerPod=5000", "HorizontalPodAutoscaler", "spec.metrics.1.pods",
+     {"metric": {"name": "toyou_websocket_active"}, "target": {"type": "AverageValue", "averageValue": "5000"}}),
+    ("autoscaling.enabled=true,autoscaling.targetWebSocketsPerPod=9,autoscaling.targetCPUUtilizationPercentage=0",
+     "HorizontalPodAutoscaler", "spec.metrics.1", None),
+    # One pod in the time that a pod takes to drain.
+    ("autoscaling.enabled=true,drain.period=300", "HorizontalPodAutoscaler", "spec.behavior.scaleDown.policies",
+     [{"type": "Pods", "value": 1, "periodSeconds": 325}]),
+    ("autoscaling.enabled=true,drain.delay=0,drain.period=0", "HorizontalPodAutoscaler", "spec.behavior.scaleDown.policies.0.periodSeconds", 60),
+    ("podDisruptionBudget.maxUnavailable=30%", "PodDisruptionBudget", "spec.maxUnavailable", "30%"),
+    ("podDisruptionBudget.maxUnavailable=null,podDisruptionBudget.minAvailable=2", "PodDisruptionBudget", "spec.minAvailable", 2),
+    ("podDisruptionBudget.enabled=false", "PodDisruptionBudget", "", None),
+    ("", "Deployment", POD + "topologySpreadConstraints.0.topologyKey", "topology.kubernetes.io/zone"),
+    ("topologySpreadConstraints[0].topologyKey=rack", "Deployment", POD + "topologySpreadConstraints", [{"topologyKey": "rack"}]),
+    ("affinity.nodeAffinity.x=y", "Deployment", POD + "affinity", {"nodeAffinity": {"x": "y"}}),
+    ("tolerations[0].key=edge", "Deployment", POD + "tolerations", [{"key": "edge"}]),
+    ("nodeSelector.disk=ssd", "Deployment", POD + "nodeSelector", {"disk": "ssd"}),
+    ("priorityClassName=high", "Deployment", POD + "priorityClassName", "high"),
+    ("runtimeClassName=gvisor", "Deployment", POD + "runtimeClassName", "gvisor"),
+    ("imagePullSecrets[0].name=pull", "Deployment", POD + "imagePullSecrets", [{"name": "pull"}]),
+    ("", "Deployment", POD + "containers.0.resources", {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}),
+    ("", "Deployment", POD + "securityContext.runAsUser", 65532),
+    ("", "Deployment", POD + "securityContext.seccompProfile", {"type": "RuntimeDefault"}),
+    ("", "Deployment", POD + "containers.0.securityContext",
+     {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}),
+    ("", "Deployment", POD + "volumes.0.emptyDir", {"medium": "Memory", "sizeLimit": "64Mi"}),
+    ("snapshot.sizeLimit=1Gi", "Deployment", POD + "volumes.0.emptyDir.sizeLimit", "1Gi"),
+    ("terminationGracePeriodSeconds=500", "Deployment", POD + "terminationGracePeriodSeconds", 500),
+    ("hostNetwork=true", "Deployment", POD + "dnsPolicy", "ClusterFirstWithHostNet"),
+    ("hostPorts.enabled=true,hostPorts.http=8081", "Deployment", POD + "containers.0.ports.0.hostPort", 8081),
+    ("podLabels.team=web", "Deployment", "spec.template.metadata.labels.team", "web"),
+    ("podAnnotations.note=x", "Deployment", "spec.template.metadata.annotations.note", "x"),
+    ("image.digest=sha256:%s" % ("a" * 64), "Deployment", POD + "containers.0.image", "toyou.dev/toyou@sha256:" + "a" * 64),
+    ("", "Service", "spec.externalTrafficPolicy", "Local"), ("service.type=ClusterIP", "Service", "spec.externalTrafficPolicy", None),
+    ("service.externalTrafficPolicy=Cluster", "Service", "spec.externalTrafficPolicy", "Cluster"),
+    ("service.loadBalancerClass=example.com/lb", "Service", "spec.loadBalancerClass", "example.com/lb"),
+    ("service.annotations.a=b", "Service", "metadata.annotations", {"a": "b"}),
+    ("service.http.port=8080,service.https.enabled=false", "Service", "spec.ports",
+     [{"name": "http", "port": 8080, "targetPort": "http", "protocol": "TCP"}]),
+    ("ingressClass.default=true", "IngressClass", "metadata.annotations", {"ingressclass.kubernetes.io/is-default-class": "true"}),
+    ("networkPolicy.enabled=true", "NetworkPolicy", "spec.policyTypes", ["Ingress"]),
+    ("metrics.serviceMonitor.enabled=true", "ServiceMonitor", "spec.endpoints.0.honorLabels", True),
+    ("metrics.podMonitor.enabled=true", "PodMonitor", "spec.podMetricsEndpoints.1.port", "controller"),
+    ("metrics.dashboard.enabled=true", "ConfigMap", "metadata.labels.grafana_dashboard", "1"),
+]
+
+
+def at(node, path):
+    """What stands at "a.0.b"; None: nothing."""
+    for word in filter(None, path.split(".")):
+        if isinstance(node, list):
+            node = node[int(word)] if int(word) < len(node) else None
+        else:
+            node = (node or {}).get(word)
+    return node
+
+
+@pytest.mark.parametrize("values,kind,path,expected", CONSEQUENCES, ids=["%s %s" % (values or "default", kind) for values, kind, *_ in CONSEQUENCES])
+def test_a_value_stands_where_it_belongs(values, kind, path, expected):
+    objects = [o for o in render("--set", values) if o["kind"] == kind and not o["metadata"]["name"].endswith(("-metrics", "-test"))]
+    assert len(objects) == (0 if path == "" else 1)
+    assert at(objects[0], path) == expected if objects else expected is None
+
+
+ARGUMENTS = [
+    ("log.level=debug,log.format=text", "controller", ["--log-level=debug", "--log-format=text"]),
+    ("log.level=debug,log.format=text", "dataplane", ["--log-level=debug", "--log-format=text"]),
+    ("dataplane.trustedProxies={10.0.0.0/8,192.0.2.0/24}", "dataplane", ["--trusted-proxies=10.0.0.0/8,192.0.2.0/24"]),
+    ("proxyProtocol.mode=optional,proxyProtocol.from={10.0.0.0/8}", "dataplane", ["--proxy-protocol=optional", "--proxy-protocol-from=10.0.0.0/8"]),
+    ("tls.defaultCertificate=a/b", "controller", ["--default-certificate=a/b"]), ("tls.secrets=false", "controller", ["--without-secrets"]),
+    ("dataplane.maxConnections=5000000", "dataplane", ["--max-connections=5000000"]), ("dataplane.workers=3", "dataplane", ["--workers=3"]),
+    ("controller.publishAddresses={192.0.2.1,lb.example.com}", "controller", ["--publish-address=192.0.2.1", "--publish-address=lb.example.com"]),
+    ("", "controller", ["--publish-service=toyou/toyou", "--lease-name=toyou-status", "--admin-address=127.0.0.1:9904", "--metrics-address=:9902"]),
+    ("", "dataplane", ["--admin-address=127.0.0.1:9901", "--metrics-address=:9903"]),
+    ("dataplane.extraArgs={--head-timeout=3s}", "dataplane", ["--head-timeout=3s"]), ("controller.hostOwnership=shared", "controller", ["--host-ownership=shared"]),
+]
+
+
+@pytest.mark.parametrize("values,name,expected", ARGUMENTS, ids=["%s %s" % (values or "default", name) for values, name, _ in ARGUMENTS])
+def test_a_value_becomes_a_flag(values, name, expected):
+    arguments = container(render("--set", values), name)["args"]
+    assert sorted(set(arguments) & set(expected)) == sorted(expected)
+
+
 def test_only_the_controller_gets_a_token():
     objects = render()
     assert workload(objects)["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
     mounts = {name: {m["name"] for m in container(objects, name)["volumeMounts"]} for name in ("controller", "dataplane")}
     assert mounts == {"controller": {"snapshot", "token"}, "dataplane": {"snapshot"}}
+
+
+def test_a_seccomp_profile_is_for_the_dataplane_alone():
+    objects = render(*of_set("io-uring"))
+    profiles = {name: container(objects, name)["securityContext"].get("seccompProfile") for name in ("controller", "dataplane")}
+    assert profiles == {"controller": None, "dataplane": {"type": "Localhost", "localhostProfile": "toyou-io-uring.json"}}
+    assert container(objects, "dataplane")["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert workload(objects)["spec"]["template"]["spec"]["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+
+
+def rights_on(objects, resource):
+    return {(o["kind"], o["metadata"].get("namespace")) for o in objects if o["kind"] in ("Role", "ClusterRole")
+            for rule in o["rules"] if resource in rule["resources"] and "resourceNames" not in rule}
+
+
+@pytest.mark.parametrize("secrets", [True, False])
+def test_namespaces_have_roles_of_their_own(secrets):
+    values = "watchNamespaces={shop,chat},tls.secrets=" + str(secrets).lower()
+    objects = render("--set", values)
+    assert not [o for o in objects if o["kind"] in ("ClusterRole", "ClusterRoleBinding")]
+    there = {("Role", "shop"), ("Role", "chat")}
+    assert rights_on(objects, "ingresses") == there
+    assert rights_on(objects, "secrets") == (there if secrets else set())
+    assert rights_on(objects, "ingressclasses") == set()
+    bound = {o["metadata"]["namespace"]: o["subjects"] for o in objects if o["kind"] == "RoleBinding"}
+    account = {"kind": "ServiceAccount", "name": "toyou", "namespace": "toyou"}
+    assert bound == {"shop": [account], "chat": [account], "toyou": [account]}
+    assert "--watch-namespaces=shop,chat" in container(objects, "controller")["args"]
+    assert "--legacy-class=toyou" in container(objects, "controller")["args"]
+
+
+@pytest.mark.parametrize("values,own", [
+    ("watchNamespaces={shop}", True), ("watchNamespaces={shop,toyou}", False), ("watchNamespaces={shop},service.enabled=false", False),
+    ("watchNamespaces={shop},controller.publishAddresses={192.0.2.1}", False), ("replicas=1", False)])
+def test_its_own_service_is_watched_by_name_where_nothing_else_shows_it(values, own):
+    lease = one(render("--set", values), "Role", "-lease")
+    named = [rule for rule in lease["rules"] if rule["resources"] == ["services"]]
+    assert [rule["resourceNames"] for rule in named] == ([["toyou"]] if own else [])
+
+
+def test_a_default_class_needs_no_ingress_class_to_be_read():
+    for values, expected in (("watchNamespaces={a},ingressClass.default=true", True), ("ingressClass.default=true", False)):
+        assert ("--watch-without-class" in container(render("--set", values), "controller")["args"]) is expected
+
+
+def hooks(objects):
+    return {o["kind"]: o for o in objects if "helm.sh/hook" in o["metadata"].get("annotations", {})}
+
+
+@pytest.mark.parametrize("values,kinds,namespace", [
+    ((), {"Service", "Ingress", "Pod"}, "toyou"), (("--set", "watchNamespaces={a,b}"), {"Service", "Ingress", "Pod"}, "a"),
+    (("--set", "watchNamespaces={a,toyou}"), {"Service", "Ingress", "Pod"}, "toyou"),
+    (("--set", "service.enabled=false"), {"Pod"}, "toyou"), (("--set", "service.http.enabled=false"), {"Pod"}, "toyou"),
+    (("--set", "service.enabled=false,metrics.enabled=false"), set(), None)])
+def test_helm_test_cleans_up(values, kinds, namespace):
+    found = hooks(render(*values))
+    assert set(found) == kinds
+    for o in found.values():
+        assert o["metadata"]["annotations"]["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded,hook-failed"
+        assert o["metadata"]["namespace"] == namespace
+    if "Ingress" in kinds:
+        host = found["Ingress"]["spec"]["rules"][0]["host"]
+        assert "--host=" + host in found["Pod"]["spec"]["containers"][0]["args"]
+        selector = found["Service"]["spec"]["selector"]
+        assert selector.items() <= found["Pod"]["metadata"]["labels"].items()
+        # The release's own Service must not take it for one of its pods.
+        assert not one(render(*values, "--skip-tests"), "Service", "toyou")["spec"]["selector"].items() <= found["Pod"]["metadata"]["labels"].items()
 
 
 def test_two_installations_share_no_name():

@@ -1,4 +1,7 @@
 """SIGTERM and SIGINT: not ready, live WebSockets closed with 1012, exit 0, ports free."""
+import fcntl
+import json
+import os
 import signal
 import threading
 import time
@@ -97,6 +100,44 @@ def test_a_second_signal_ends_at_once(drained):
             pass
         drained.wait(5 * SLOW)
         assert time.monotonic() - started < 3 * SLOW
+
+
+@pytest.mark.parametrize("how", ["second signal", "killed"])
+def test_what_a_drain_leaves_is_recorded(dataplane_alone, how):
+    """drain.json in the snapshot directory outlives the process, and nobody locks it then."""
+    dataplane = dataplane_alone("--drain-delay", "60s", handler=echo_websocket)
+    record = os.path.join(dataplane.pair.state_dir, "drain.json")
+    sockets = [WebSocket(dataplane.http, host=dataplane.host) for _ in range(3)]
+    assert not os.path.exists(record)
+    dataplane.send_signal(signal.SIGTERM)
+    eventually(lambda: written(record) == {"websockets": 3, "http": 0})
+    with open(record, encoding="utf-8") as file, pytest.raises(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    sockets.pop().close()
+    eventually(lambda: written(record) == {"websockets": 2, "http": 0})
+    dataplane.send_signal(signal.SIGKILL if how == "killed" else signal.SIGTERM)
+    dataplane.process.wait(20 * SLOW)
+    assert written(record) == {"websockets": 2, "http": 0}
+    with open(record, encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
+def written(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+
+
+def test_a_whole_drain_leaves_no_record(dataplane_alone):
+    dataplane = dataplane_alone(handler=echo_websocket)
+    with WebSocket(dataplane.http, host=dataplane.host) as ws:
+        ws.echo("x")
+        dataplane.send_signal(signal.SIGTERM)
+        assert ws.closed()[0] == 1012
+    assert dataplane.wait(20 * SLOW) == 0
+    assert not os.path.exists(os.path.join(dataplane.pair.state_dir, "drain.json"))
 
 
 def test_ready_and_healthy(launch):

@@ -43,6 +43,17 @@ REFUSED = [
     ("toyou-controller", "--snapshot-dir", "{tmp}", "--source", "kubernetes", "--lease-name", "../pods"),
     ("toyou-controller", "--snapshot-dir", "{tmp}", "--source", "kubernetes", "--lease-namespace", "Team A"),
     ("toyou-controller", "--snapshot-dir", "{tmp}", "--directory", "{tmp}", "--lease-name", "mine"),
+    ("toyou-controller", "--snapshot-dir", "{tmp}", "--directory", "{tmp}", "--watch-namespaces", "shop"),
+    ("toyou-controller", "--snapshot-dir", "{tmp}", "--source", "kubernetes", "--watch-namespaces", "shop,"),
+    ("toyou-controller", "--snapshot-dir", "{tmp}", "--source", "kubernetes", "--watch-namespaces", "shop,shop"),
+    ("toyou-controller", "--snapshot-dir", "{tmp}", "--source", "kubernetes", "--watch-namespaces", "a.b"),
+    ("toyou-controller", "--snapshot-dir", "{tmp}", "--source", "kubernetes", "--watch-namespaces", "../pods"),
+    ("toyou-controller", "--snapshot-dir", "{tmp}", "--source", "kubernetes", "--watch-namespaces", "shop",
+     "--default-certificate", "infra/wildcard"),
+    ("toyou-controller", "--snapshot-dir", "{tmp}", "--source", "kubernetes", "--watch-namespaces", "shop",
+     "--default-backend-service", "infra/fallback:80"),
+    ("toyou-controller", "--snapshot-dir", "{tmp}", "--directory", "{tmp}", "--metrics-address", "nowhere"),
+    ("toyou", "probe"), ("toyou", "echo", "--address", "localhost"),
 ]
 
 
@@ -120,6 +131,31 @@ def test_no_socket_is_taken_for_standard_error(words, tmp_path):
             assert process.wait(30 * SLOW) == 0
         finally:
             process.kill()
+
+
+def test_the_controller_changes_its_log_level_at_its_admin_address_alone(separate):
+    pair = separate()
+    pair.controller.stop()
+    controller = pair.start_controller("--metrics-address", "127.0.0.1:0")
+    admin, metrics = (int(port) for port in controller.await_log(r"started.*admin_port\W+(\d+)\W+metrics_port\W+(\d+)").groups())
+
+    def ask(port, method="GET", target="/api/v1/log-level", body=None):
+        with Connection(port) as connection:
+            return connection.ask(target, method=method, body=body)
+
+    assert ask(admin).json == {"level": "info"}
+    assert ask(admin, "PUT", body=b"debug").json == {"level": "debug"}
+    assert ask(admin).json == {"level": "debug"}
+    controller.await_log("log level changed")
+    assert ask(admin, "PUT", body=b"loud").status == 400
+    refused = ask(admin, "POST")
+    assert refused.status == 405 and refused.headers.get("Allow") == "GET, HEAD, PUT"
+    # What anybody in a cluster reaches changes nothing.
+    assert ask(metrics).status == 404 and ask(metrics, "PUT", body=b"error").status == 405
+    assert ask(admin).json == {"level": "debug"}
+    eventually(lambda: ask(metrics, target="/readyz").status == 200)
+    for target in ("/healthz", "/metrics", "/readyz"):
+        assert ask(metrics, target=target).status == 200 and ask(metrics, "PUT", target).status == 405
 
 
 def test_https_refuses_every_name(launch):

@@ -1,11 +1,9 @@
 """Fixtures of the cluster tests. Start them with tests/kube/run."""
 import os
-import subprocess
 
 import pytest
-import yaml
 
-from kube_rig import LONG, Cluster, Pair, Space
+from kube_rig import LONG, Cluster, Pair, Space, chart
 from support import manifests
 from support.toyou import TOP
 from support.wait import eventually
@@ -34,10 +32,8 @@ def pytest_runtest_makereport():
 
 def chart_account():
     """The ServiceAccount default/toyou with what the chart lets it do, and the Lease."""
-    chart, parts = os.path.join(TOP, "charts", "toyou"), ("serviceaccount", "rbac", "lease")
-    rendered = subprocess.run(["helm", "template", "toyou", chart, "-n", "default",
-                               *("-s=templates/%s.yaml" % part for part in parts)], check=True, capture_output=True, text=True).stdout
-    return list(yaml.safe_load_all(rendered))
+    parts = ("serviceaccount", "rbac", "lease")
+    return chart("default", *("-s=templates/%s.yaml" % part for part in parts))
 
 
 @pytest.fixture(scope="session")

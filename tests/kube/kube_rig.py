@@ -16,7 +16,7 @@ import yaml
 
 from support import manifests
 from support.backends import Backend
-from support.toyou import Server, program
+from support.toyou import TOP, Server, program
 from support.wait import eventually
 from support.websocket import WebSocket
 from support.wire import fetch
@@ -25,6 +25,13 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 WITH_CLUSTER = os.path.join(HERE, "cluster", "with-cluster")
 ADDRESS = "192.0.2.10"
 LONG = 60  # seconds that a test waits at most for the cluster and the programs
+
+
+def chart(namespace, *arguments):
+    """The objects of the chart's release "toyou"."""
+    done = subprocess.run(["helm", "template", "toyou", os.path.join(TOP, "charts", "toyou"), "-n", namespace, "--skip-tests", *arguments],
+                          check=True, capture_output=True, text=True)
+    return [part for part in yaml.safe_load_all(done.stdout) if part]
 
 
 class Cluster:
@@ -65,8 +72,12 @@ class Controller(Server):
         super().__init__([program("toyou-controller"), "--source", "kubernetes", "--kubeconfig", kubeconfig,
                           "--snapshot-dir", snapshots, "--admin-address", "127.0.0.1:0", *flags])
 
-    def await_ready(self, seconds=LONG):
+    def await_admin(self, seconds=LONG):
         self.admin = int(self.await_log(r"started.*admin_port\W+(\d+)", seconds).group(1))
+        return self
+
+    def await_ready(self, seconds=LONG):
+        self.await_admin(seconds)
         eventually(lambda: self.get("/readyz").status == 200, seconds)
         return self
 
@@ -90,8 +101,12 @@ class Pair:
         self.controller = self.dataplane = None
 
     def start_controller(self, *flags):
+        return self.launch_controller(*flags).await_ready()
+
+    def launch_controller(self, *flags):
+        """Not ready yet: it may have nobody to tell it what there is."""
         self.controller = Controller(self.snapshots, self.kubeconfig, *(flags or ("--publish-address", ADDRESS)))
-        return self.controller.await_ready()
+        return self.controller.await_admin()
 
     def start_dataplane(self):
         self.dataplane = Server([program("toyou-dataplane"), "--snapshot-dir", self.snapshots, "--http-port", "0",

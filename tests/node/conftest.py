@@ -17,6 +17,15 @@ def node():
     return Node()
 
 
+@pytest.fixture
+def figure(capsys):
+    """Says what was measured, also when the test passes."""
+    def say(*words):
+        with capsys.disabled():
+            print("\n   ", *words)
+    return say
+
+
 @pytest.fixture(scope="session")
 def release(node):
     """The chart with a short drain period, and the demo."""
@@ -34,14 +43,37 @@ def release(node):
     return "toyou"
 
 
+@pytest.fixture(scope="session")
+def echo(node, release):
+    """The Deployment and the Service "echo" in a namespace: two pods of `toyou echo` that go on for 10 s when they are to end."""
+    del release
+
+    def make(namespace):
+        node.kubectl("create", "namespace", namespace, check=False)
+        labels = {"app": "echo"}
+        container = {"name": "echo", "image": os.environ["TOYOU_IMAGE"], "command": ["toyou", "echo", "--address=::"],
+                     "ports": [{"containerPort": 7070}], "readinessProbe": {"httpGet": {"path": "/", "port": 7070}, "periodSeconds": 1},
+                     "lifecycle": {"preStop": {"sleep": {"seconds": 10}}}}
+        node.apply(
+            {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "echo", "namespace": namespace},
+             "spec": {"replicas": 2, "selector": {"matchLabels": labels}, "template": {
+                 "metadata": {"labels": labels}, "spec": {"containers": [container], "automountServiceAccountToken": False}}}},
+            {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "echo", "namespace": namespace},
+             "spec": {"selector": labels, "ports": [{"port": 80, "targetPort": 7070}]}})
+        node.kubectl("-n", namespace, "rollout", "status", "deploy/echo", "--timeout=120s")
+        return namespace
+
+    return make
+
+
 @pytest.fixture
 def load(node, release):
-    """load(): fifty WebSockets, four HTTP clients and a stream of events, all of them connected."""
+    """load(): 200 WebSockets, four HTTP clients and a stream of events, all of them at work."""
     del release
     started = []
 
-    def start(websockets=50, clients=4):
-        started.append(Load(node, websockets, clients))
+    def start(*options, websockets=200, clients=4, **names):
+        started.append(Load(node, websockets, clients, *options, **names))
         return started[-1].begin()
 
     yield start

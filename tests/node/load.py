@@ -1,27 +1,34 @@
 #!/usr/bin/env python3
-"""Clients of the demo, and what became of them.
+"""Clients of one host, and what becomes of them.
 
-usage: load.py ADDRESS WEBSOCKETS HTTP-CLIENTS
+usage: load.py [--host NAME] [--ca FILE] ADDRESS WEBSOCKETS HTTP-CLIENTS
 
-WebSockets that echo ten messages a second and come back when they end, HTTP requests on new connections, and
-one stream of events; until a line or the end of standard input. Then one JSON object on standard output:
+WebSockets that echo two messages a second and come back when they end, HTTP requests on new connections, and
+one stream of events; over TLS, port 443, with --ca. "started" is printed when all of them work. Then lines of
+standard input are orders:
+
+  more     prints "more" when every WebSocket and every HTTP client that is there has done its work again, twice
+  report   prints one JSON object:
+  end      lets all of them end, prints it, and ends; so does the end of standard input
 
   ends         how WebSockets ended: {"close 1012": 30, "open": 20}; "open" are those that were alive to the end
-  seconds      when they ended: {"17": 2}
+  seconds      when they ended, since the start: {"17": 2}
   opened, refused, echoes, http_ok      counts
   http_failed, events_ended             descriptions
 """
+import argparse
 import asyncio
 import base64
 import collections
 import json
 import os
+import ssl
 import struct
 import sys
 import time
 
-HOST = "demo.example.com"
 TEXT, CLOSE = 1, 8
+KEPT = ("ends", "seconds", "opened", "refused", "echoes", "http_ok", "http_failed", "events_ended")
 
 
 def frame(opcode, payload):
@@ -29,16 +36,34 @@ def frame(opcode, payload):
     return bytes([0x80 | opcode, 0x80 | len(payload)]) + mask + bytes(b ^ mask[i & 3] for i, b in enumerate(payload))
 
 
+def whole(answer):
+    """An answer of status 200 with the body that its head announces."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    lines = head.lower().split(b"\r\n")
+    lengths = [int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length:")]
+    return lines[0].startswith(b"http/1.1 200") and lengths == [len(body)]
+
+
 class Load:
-    def __init__(self, address):
-        self.address, self.begin, self.over = address, time.monotonic(), asyncio.Event()
+    def __init__(self, options):
+        self.address, self.host = options.address, options.host
+        self.tls = ssl.create_default_context(cafile=options.ca) if options.ca else None
+        self.begin, self.over = time.monotonic(), asyncio.Event()
+        self.size = (options.websockets, options.clients)
         self.ends, self.seconds = collections.Counter(), collections.Counter()
-        self.opened = self.refused = self.echoes = self.http_ok = 0
+        self.opened = self.refused = self.echoes = self.http_ok = self.events_seen = 0
         self.http_failed, self.events_ended = [], []
+        self.progress = asyncio.Condition()
+
+    async def count(self, name):
+        setattr(self, name, getattr(self, name) + 1)
+        async with self.progress:
+            self.progress.notify_all()
 
     async def connect(self, target, headers=""):
-        reader, writer = await asyncio.wait_for(asyncio.open_connection(self.address, 80), 5)
-        writer.write(("GET %s HTTP/1.1\r\nHost: %s\r\n%s\r\n" % (target, HOST, headers)).encode())
+        port, names = (443, {"ssl": self.tls, "server_hostname": self.host}) if self.tls else (80, {})
+        reader, writer = await asyncio.wait_for(asyncio.open_connection(self.address, port, **names), 5)
+        writer.write(("GET %s HTTP/1.1\r\nHost: %s\r\n%s\r\n" % (target, self.host, headers)).encode())
         return reader, writer
 
     def ended(self, how):
@@ -58,7 +83,7 @@ class Load:
                 self.refused += 1
                 await asyncio.sleep(0.2)
                 continue
-            self.opened += 1
+            await self.count("opened")
             try:
                 await self.echo(reader, writer)
             except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError) as error:
@@ -78,8 +103,8 @@ class Load:
                 return self.ended("close %d" % struct.unpack(">H", got[:2]))
             if got != sent:
                 return self.ended("wrong echo")
-            self.echoes += 1
-            await asyncio.sleep(0.1)
+            await self.count("echoes")
+            await asyncio.sleep(0.5)
         return self.ends.update(["open"])
 
     async def http(self):
@@ -88,9 +113,9 @@ class Load:
                 reader, writer = await self.connect("/api/hello", "Connection: close\r\n")
                 answer = await asyncio.wait_for(reader.read(), 15)
                 writer.close()
-                if not answer.startswith(b"HTTP/1.1 200") or not answer.endswith(b"}\n"):
+                if not whole(answer):
                     raise ConnectionError(answer[:80])
-                self.http_ok += 1
+                await self.count("http_ok")
             except (OSError, asyncio.TimeoutError) as error:
                 self.http_failed.append("after %.1f s: %r" % (time.monotonic() - self.begin, error))
             await asyncio.sleep(0.05)
@@ -103,31 +128,54 @@ class Load:
                 tail = b""
                 while not self.over.is_set() and (part := await asyncio.wait_for(reader.read(4096), 15)):
                     tail = (tail + part)[-64:]
+                    await self.count("events_seen")
                 if not self.over.is_set():
-                    whole = tail.endswith((b"\n\n", b"\n\n\r\n", b"\r\n0\r\n\r\n"))
-                    self.events_ended.append("between events" if whole else "within an event: %r" % tail)
+                    between = tail.endswith((b"\n\n", b"\n\n\r\n", b"\r\n0\r\n\r\n"))
+                    self.events_ended.append("between events" if between else "within an event: %r" % tail)
                 writer.close()
             except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError) as error:
                 self.events_ended.append(repr(error))
                 await asyncio.sleep(0.2)
 
-    async def run(self, websockets, clients):
+    async def reach(self, opened, echoes, http_ok, events):
+        async with self.progress:
+            await self.progress.wait_for(lambda: self.opened >= opened and self.echoes >= echoes and
+                                         self.http_ok >= http_ok and self.events_seen >= events)
+
+    def report(self):
+        print(json.dumps({name: getattr(self, name) for name in KEPT}), flush=True)
+
+    async def obey(self):
+        websockets, clients = self.size
+        await self.reach(websockets, websockets, clients, 1)
+        print("started", flush=True)
+        loop = asyncio.get_running_loop()
+        while (order := (await loop.run_in_executor(None, sys.stdin.readline)).strip()) not in ("end", ""):
+            if order == "more":
+                await self.reach(0, self.echoes + 2 * websockets, self.http_ok + 2 * clients, self.events_seen + 1)
+                print("more", flush=True)
+            else:
+                self.report()
+
+    async def run(self):
+        websockets, clients = self.size
         jobs = [self.websockets() for _ in range(websockets)] + [self.http() for _ in range(clients)] + [self.events()]
         tasks = [asyncio.ensure_future(job) for job in jobs]
-        print("started", flush=True)
-        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+        await self.obey()
         self.over.set()
         await asyncio.gather(*tasks)
-        self.over = None
-        return {name: value for name, value in vars(self).items() if name not in ("address", "begin", "over")}
+        self.report()
 
 
 async def main():
-    load = Load(sys.argv[1])
-    print(json.dumps(await load.run(int(sys.argv[2]), int(sys.argv[3]))))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="demo.example.com")
+    parser.add_argument("--ca")
+    parser.add_argument("address")
+    parser.add_argument("websockets", type=int)
+    parser.add_argument("clients", type=int)
+    await Load(parser.parse_args()).run()
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
-        sys.exit(__doc__)
     asyncio.run(main())

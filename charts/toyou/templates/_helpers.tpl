@@ -67,6 +67,44 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- printf "%s-status" (include "toyou.fullname" .) }}
 {{- end }}
 
+{{/* What the controller may do: read the objects that it translates, write their status, send Events. No
+Nodes, no Pods. In the whole cluster, or in each of watchNamespaces. */}}
+{{- define "toyou.rights" -}}
+- apiGroups: [networking.k8s.io]
+  resources: [ingresses]
+  verbs: [list, watch]
+- apiGroups: [toyou.dev]
+  resources: [websocketroutes]
+  verbs: [list, watch]
+- apiGroups: [""]
+  resources: [services]
+  verbs: [list, watch]
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [list, watch]
+{{- if .Values.tls.secrets }}
+# Certificates and authorities. Secrets of type kubernetes.io/tls or labelled toyou.dev/authority=true
+# alone are asked for; RBAC cannot say that.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [list, watch]
+{{- end }}
+- apiGroups: [networking.k8s.io]
+  resources: [ingresses/status]
+  verbs: [patch]
+- apiGroups: [toyou.dev]
+  resources: [websocketroutes/status]
+  verbs: [patch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create]
+{{- end }}
+
+{{/* Is the addresses' Service outside of what is watched? */}}
+{{- define "toyou.watchesOwnService" -}}
+{{- if and .Values.watchNamespaces .Values.service.enabled (not .Values.controller.publishAddresses) (not (has .Release.Namespace .Values.watchNamespaces)) }}true{{ end }}
+{{- end }}
+
 {{/* Seconds from SIGTERM to the end: both parts of the drain, 5 s in which the dataplane finishes answers
 and close handshakes, 5 s for the end of the processes. */}}
 {{- define "toyou.shortestGrace" -}}
@@ -143,6 +181,14 @@ rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
 {{- end }}
 {{- if and (ne .Values.proxyProtocol.mode "off") (not .Values.proxyProtocol.from) }}
 {{- fail "proxyProtocol.mode needs proxyProtocol.from, the networks of the load balancers: anybody else could claim to be anybody." }}
+{{- end }}
+{{- with .Values.watchNamespaces }}
+{{- range $value, $given := dict "tls.defaultCertificate" $.Values.tls.defaultCertificate "controller.defaultBackendService" $.Values.controller.defaultBackendService }}
+{{- $namespace := splitList "/" $given | first }}
+{{- if and $given (not (has $namespace $.Values.watchNamespaces)) }}
+{{- fail (printf "%s is in namespace %s, which watchNamespaces leaves out." $value $namespace) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if and .Values.tls.defaultCertificate (not .Values.tls.secrets) }}
 {{- fail "tls.defaultCertificate needs tls.secrets: the certificate is in a Secret." }}

@@ -99,12 +99,16 @@ spec:
   args:
     - --source=kubernetes
     - --snapshot-dir=/run/toyou/snapshot
-    - --admin-address=:{{ .Values.ports.controller }}
+    - --admin-address=127.0.0.1:{{ .Values.ports.controllerAdmin }}
+    - --metrics-address=:{{ .Values.ports.controller }}
     - --controller-name={{ include "toyou.controllerName" . }}
     - --legacy-class={{ .Values.ingressClass.name }}
     - --lease-namespace={{ .Release.Namespace }}
     - --lease-name={{ include "toyou.leaseName" . }}
-    {{- if .Values.controller.watchWithoutClass }}
+    {{- with .Values.watchNamespaces }}
+    - --watch-namespaces={{ join "," . }}
+    {{- end }}
+    {{- if or .Values.controller.watchWithoutClass (and .Values.watchNamespaces .Values.ingressClass.default) }}
     - --watch-without-class
     {{- end }}
     - --host-ownership={{ .Values.controller.hostOwnership }}
@@ -208,7 +212,11 @@ spec:
     httpGet: {path: /healthz, port: metrics}
     periodSeconds: 10
     failureThreshold: 6
-  {{- with .Values.securityContext }}
+  {{- $security := deepCopy (.Values.securityContext | default dict) }}
+  {{- with .Values.dataplane.seccompLocalhostProfile }}
+  {{- $_ := set $security "seccompProfile" (dict "type" "Localhost" "localhostProfile" .) }}
+  {{- end }}
+  {{- with $security }}
   securityContext:
     {{- toYaml . | nindent 4 }}
   {{- end }}

@@ -464,5 +464,56 @@ TEST(Lease, TakesOverFromASilentHolderAndStepsBackInTime) {
   EXPECT_EQ(waiting.role(), LeaseRole::Unknown);
 }
 
+// Whoever holds the Lease: a holder whose version an annotation has overtaken stays the holder.
+TEST(Lease, CountsCutDrainsForAllThatShareIt) {
+  Store store;
+  FakeApiServer server([&](const FakeRequest& request, FakeConnection& connection) {
+    store.serve(request, connection);
+  });
+  source::ApiClient client(server.access());
+  source::Cancellation cancellation;
+  ManualClock clock;
+  Lease holder(client, "default", "l", "holder", clock);
+  EXPECT_FALSE(holder.cut_drains());  // not known is not none
+  holder.step(cancellation);
+  ASSERT_TRUE(holder.cut_drains());
+  EXPECT_EQ(holder.cut_drains()->drains, 0U);
+  Lease other(client, "default", "l", "other", clock);
+  other.count_cut_drain(7, cancellation);
+  clock.advance(Millis(3'000));
+  holder.step(cancellation);  // refused: its version is old
+  EXPECT_EQ(holder.role(), LeaseRole::Holder);
+  holder.step(cancellation);
+  EXPECT_EQ(holder.role(), LeaseRole::Holder);
+  EXPECT_EQ(holder.cut_drains()->drains, 1U);
+  EXPECT_EQ(holder.cut_drains()->websockets, 7U);
+  EXPECT_EQ(store.lease()["spec"]["leaseTransitions"], 0);
+  holder.count_cut_drain(2, cancellation);
+  clock.advance(Millis(3'000));
+  holder.step(cancellation);  // knows its own version
+  EXPECT_EQ(holder.role(), LeaseRole::Holder);
+  other.step(cancellation);
+  EXPECT_EQ(other.role(), LeaseRole::Waiting);
+  EXPECT_EQ(other.cut_drains()->drains, 2U);
+  EXPECT_EQ(other.cut_drains()->websockets, 9U);
+}
+
+TEST(Lease, ReadsNoCountFromAForeignAnnotation) {
+  source::Cancellation cancellation;
+  ManualClock clock;
+  for (const char* text : {"", "x", "-1", "1 ", "99999999999999999999"}) {
+    FakeApiServer server([&](const FakeRequest& request, FakeConnection& connection) {
+      const json annotations = {{"toyou.dev/drains-cut", text}};
+      connection.answer(request.method == "GET" ? 200 : 409,
+                        {{"metadata", {{"annotations", annotations}}}});
+    });
+    source::ApiClient client(server.access());
+    Lease lease(client, "default", "l", "me", clock);
+    lease.step(cancellation);
+    ASSERT_TRUE(lease.cut_drains()) << text;
+    EXPECT_EQ(lease.cut_drains()->drains, 0U) << text;
+  }
+}
+
 }  // namespace
 }  // namespace toyou::publish

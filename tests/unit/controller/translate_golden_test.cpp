@@ -81,6 +81,7 @@ Options read_options(const json& given) {
   Options options;
   options.watch_without_class = given.value("watchWithoutClass", false);
   options.assume_default_class = given.value("assumeDefaultClass", false);
+  options.classes_known = given.value("classesKnown", true);
   options.host_ownership_shared = given.value("hostOwnershipShared", false);
   options.default_backend_service = given.value("defaultBackendService", "");
   options.default_certificate = given.value("defaultCertificate", "");
