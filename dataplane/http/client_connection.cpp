@@ -1,5 +1,7 @@
 #include "dataplane/http/client_connection.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 
@@ -20,12 +22,24 @@ namespace {
 
 constexpr std::size_t kRequestLineBytes = limits::kTargetBytes + 64;  // method and version beside
 
+// inet_ntop goes by a format string.
+std::string text_of(const asio::ip::address_v4& address) {
+  std::string text;
+  for (const unsigned char byte : address.to_bytes()) {
+    const fmt::format_int digits(byte);
+    if (!text.empty()) text += '.';
+    text.append(digits.data(), digits.size());
+  }
+  return text;
+}
+
 Peer peer_of(const net::Accepted& client, Transport transport) {
   const bool tls = transport == Transport::Tls;
   const asio::ip::address& address = client.address;
-  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+  if (address.is_v4()) return {text_of(address.to_v4()), client.port, tls};
+  if (address.to_v6().is_v4_mapped()) {
     const auto v4 = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
-    return {v4.to_string(), client.port, tls};
+    return {text_of(v4), client.port, tls};
   }
   return {address.to_string(), client.port, tls};
 }
