@@ -1,6 +1,6 @@
 #include "dataplane/http/exchange.hpp"
 
-#include <fmt/format.h>
+#include <sys/socket.h>
 
 #include "common/limits.hpp"
 #include "dataplane/net/proxy_protocol.hpp"
@@ -53,11 +53,18 @@ asio::awaitable<void> fail_exchange(Exchange& x, Cause cause) {
   co_await answer(x, {.cause = cause});
 }
 
-std::string format_endpoint(const config::EndpointState& endpoint) {
-  const bool v6 = endpoint.address.find(':') != std::string::npos;
-  return v6 ? fmt::format("[{}]:{}", endpoint.address, endpoint.port)
-            : fmt::format("{}:{}", endpoint.address, endpoint.port);
+namespace {
+
+// Ours, of the client's connection; 0.0.0.0:0 where the system does not say.
+tcp::endpoint local_endpoint(int fd) {
+  tcp::endpoint endpoint;
+  auto size = static_cast<socklen_t>(endpoint.capacity());
+  if (::getsockname(fd, endpoint.data(), &size) != 0) return {};
+  endpoint.resize(size);
+  return endpoint;
 }
+
+}  // namespace
 
 std::string backend_preamble(Exchange& x) {
   if (x.route->route.backend_proxy_protocol != snapshot::ProxyProtocol::V2) return {};
@@ -66,8 +73,8 @@ std::string backend_preamble(Exchange& x) {
   TOYOU_ASSERT(!ec);  // of a socket, a PROXY header, or a field that was checked
   // Of a client behind another proxy only the address is known.
   const bool is_peer = x.forwarded.client == x.peer.address;
-  const tcp::endpoint server = x.client.socket().local_endpoint(ec);
-  return net::proxy_header_v2({client, is_peer ? x.peer.port : std::uint16_t{0}}, server);
+  return net::proxy_header_v2({client, is_peer ? x.peer.port : std::uint16_t{0}},
+                              local_endpoint(x.client.socket().fd()));
 }
 
 }  // namespace toyou::http

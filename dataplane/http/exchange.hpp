@@ -83,7 +83,4 @@ asio::awaitable<void> fail_exchange(Exchange& exchange, Cause cause);
 // middleware client_address has worked it out. Empty: nothing.
 std::string backend_preamble(Exchange& exchange);
 
-// "address:port", IPv6 in brackets.
-std::string format_endpoint(const config::EndpointState& endpoint);
-
 }  // namespace toyou::http

@@ -58,13 +58,15 @@ HandshakeFault check_handshake(const RequestHead& head) {
 }
 
 AcceptKey accept_key(std::string_view key) {
+  // Looked up by its name once, which costs as much as the digest.
+  static const EVP_MD* const sha1 = EVP_MD_fetch(nullptr, "SHA1", nullptr);
   std::array<unsigned char, 20> digest{};
   std::string text;
   text.reserve(key.size() + kGuid.size());
   text.append(key).append(kGuid);
-  std::size_t digest_bytes = 0;
-  const int made = EVP_Q_digest(nullptr, "SHA1", nullptr, text.data(), text.size(), digest.data(),
-                                &digest_bytes);
+  unsigned digest_bytes = 0;
+  const int made =
+      EVP_Digest(text.data(), text.size(), digest.data(), &digest_bytes, sha1, nullptr);
   TOYOU_ASSERT(made == 1 && digest_bytes == digest.size());
   std::array<unsigned char, 29> encoded{};
   EVP_EncodeBlock(encoded.data(), digest.data(), static_cast<int>(digest.size()));

@@ -145,6 +145,31 @@ def test_rotation_under_live_websockets(world, authority):
         assert group.problems == []
 
 
+def test_many_certificates_rotate_under_many_live_websockets(world, authority):
+    """200 echoing WebSockets, two for each of 100 names; then every certificate is another one."""
+    hosts = ["h%d.many.test" % n for n in range(100 if SLOW == 1 else 20)]
+    place = world()
+    with Backend(echo_websocket) as backend:
+        for host in hosts:
+            place.route(host.partition(".")[0], host, backend)
+            place.certificate(host.partition(".")[0], authority.issue(host), [host])
+        place.start()
+
+        def connect(number):
+            host = hosts[number % len(hosts)]
+            return WebSocket(place.https, host=host, tls=over_tls(host))
+        made = {host: authority.issue(host) for host in hosts}
+        with Fleet(connect, 2 * len(hosts), every=0.5) as group:
+            eventually(lambda: group.echoes >= 2 * len(hosts), 60 * SLOW)
+            for host, certificate in made.items():
+                place.certificate(host.partition(".")[0], certificate, [host])
+            assert place.publish()["state"] == "Loaded"
+            eventually(lambda: all(shown(place, host) == made[host].fingerprint for host in hosts))
+            echoes = group.echoes
+            eventually(lambda: group.echoes >= echoes + 4 * len(hosts), 60 * SLOW)
+        assert group.problems == []
+
+
 def test_a_rotated_certificate_is_in_force_soon(world, authority):
     place = world()
     place.certificate("one", authority.issue("soon.test"), ["soon.test"])
