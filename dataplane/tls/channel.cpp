@@ -196,7 +196,9 @@ std::unique_ptr<Channel> Channel::connect(const BackendSetting& setting, int fd,
   if (setting.context == nullptr || !channel->attach(setting.context->get())) return nullptr;
   SSL* ssl = channel->ssl_.get();
   const char* name = setting.server_name.c_str();
-  SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  // As RFC 9525 wants it: the common name counts for nothing, a '*' stands for a whole label.
+  SSL_set_hostflags(ssl,
+                    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
   if (SSL_set_tlsext_host_name(ssl, name) != 1 ||
       (setting.context->verifies() && SSL_set1_host(ssl, name) != 1)) {
     ERR_clear_error();

@@ -141,6 +141,14 @@ def test_an_intermediate_authority_alone(place, authority):
         assert place(backend, secrets=ca(middle)).fetch().status == 200
 
 
+def test_the_certificate_itself(place, authority, certificate):
+    with Backend(secured(serve_json("b"), server_context(certificate))) as backend:
+        own = [authority_secret("%s-ca", bundle=certificate.chain)]
+        assert place(backend, secrets=own).fetch().status == 200
+        other = [authority_secret("%s-ca", bundle=authority.issue(NAME).chain)]
+        assert place(backend, secrets=other).fetch().status == 502
+
+
 def test_a_bundle_of_several(place, authority, stranger, certificate):
     with Backend(secured(serve_json("b"), server_context(certificate))) as backend:
         assert place(backend, secrets=ca(stranger, authority)).fetch().status == 200
@@ -149,6 +157,7 @@ def test_a_bundle_of_several(place, authority, stranger, certificate):
 REFUSED = {
     "expired": (lambda a, s: a.issue_expired(NAME), "certificate has expired"),
     "another-authority": (lambda a, s: s.issue(NAME), "unable to get local issuer certificate"),
+    "a-common-name": (lambda a, s: a.issue_nameless(NAME), "hostname mismatch"),
     "another-name": (lambda a, s: a.issue("other.internal"), "hostname mismatch"),
 }
 
