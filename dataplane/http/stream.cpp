@@ -4,7 +4,7 @@ namespace toyou::http {
 namespace {
 
 // A peer that sends as fast as it is read must let the others have their turn.
-constexpr unsigned kFillsPerTurn = 16;
+constexpr unsigned kFillsPerTurn = 4;
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <iterator>
 #include <system_error>
 
 namespace toyou::net {
@@ -85,9 +86,9 @@ void EventLoop::end() {
 }
 
 void EventLoop::run() {
-  stopped_ = false;
   update_time();
   while (!stopped_) turn();
+  stopped_ = false;
 }
 
 void EventLoop::stop() {
@@ -148,12 +149,27 @@ void EventLoop::run_ready() {
 }
 
 void EventLoop::run_tasks() {
-  std::vector<std::function<void()>> tasks;
+  std::deque<std::function<void()>> tasks;
   {
     const std::lock_guard lock(mutex_);
     tasks.swap(tasks_);
   }
-  for (const std::function<void()>& task : tasks) task();
+  // What is left where a task throws comes before what has been posted since.
+  const auto put_back = [&] {
+    const std::lock_guard lock(mutex_);
+    std::move(tasks.rbegin(), tasks.rend(), std::front_inserter(tasks_));
+    if (!tasks_.empty()) ::eventfd_write(wake_.get(), 1);
+  };
+  try {
+    while (!tasks.empty()) {
+      const std::function<void()> task = std::move(tasks.front());
+      tasks.pop_front();
+      task();
+    }
+  } catch (...) {
+    put_back();
+    throw;
+  }
 }
 
 void EventLoop::expire_timers() {

@@ -13,11 +13,10 @@
 // gone before the loop; end() destroys coroutines that still wait.
 #pragma once
 
-#include <atomic>
+#include <deque>
 #include <functional>
 #include <mutex>
 #include <optional>
-#include <vector>
 
 #include "common/asio.hpp"
 #include "common/clock.hpp"
@@ -109,7 +108,7 @@ class EventLoop {
   bool stopped_ = false;
 
   std::mutex mutex_;
-  std::vector<std::function<void()>> tasks_;
+  std::deque<std::function<void()>> tasks_;
 };
 
 }  // namespace toyou::net

@@ -75,13 +75,20 @@ TEST_F(EventLoopTest, RunsWhatOtherThreadsPostInOrder) {
   EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
 }
 
+// A worker that has run out of memory once must still hear that it is to stop.
 TEST_F(EventLoopTest, AnExceptionLeavesTheRestForTheNextRun) {
-  bool ran = false;
+  std::string order;
   loop.post([] { throw std::runtime_error("of a task"); });
+  loop.post([&] {
+    loop.post([&] { order += "posted later"; });
+    order += "left ";
+  });
+  loop.stop();
   EXPECT_THROW(loop.run(), std::runtime_error);
-  loop.post([&] { ran = true; });
+  EXPECT_EQ(order, "");
+  loop.run();
   turn();
-  EXPECT_TRUE(ran);
+  EXPECT_EQ(order, "left posted later");
 }
 
 TEST_F(EventLoopTest, ASocketKnowsWhatItsEventsSaid) {
