@@ -23,7 +23,8 @@
 namespace toyou::snapshot {
 
 inline constexpr int kSchemaMajor = 1;
-// 1: certificates, tlsRedirect, hstsMs. 2: authorities, client certificates, TLS of backends.
+// 1: certificates, tlsRedirect, hstsMs. 2: authorities, client certificates, TLS and PROXY protocol
+// to backends.
 inline constexpr int kSchemaMinor = 2;
 
 // What a request is (ingress-contract W1) and what a route serves. A bit set in Protocols.
@@ -75,6 +76,12 @@ struct Backend {
   auto operator<=>(const Backend&) const = default;
 };
 
+// What is said in front of each connection to a backend.
+enum class ProxyProtocol : std::uint8_t {
+  None,
+  V2,  // who the client is (haproxy.org, proxy-protocol.txt), before TLS
+};
+
 enum class MissingOrigin : std::uint8_t { Allow, Deny };
 
 // Who may open a WebSocket from a browser (the Origin header).
@@ -114,7 +121,8 @@ struct Route {
   Limits limits;
   Timeouts timeouts;
   bool tls_redirect = false;  // plain text is answered 308 to https; a WebSocket there 403
-  Millis hsts{0};             // Strict-Transport-Security max-age of answers over TLS; 0 = none
+  ProxyProtocol backend_proxy_protocol = ProxyProtocol::None;
+  Millis hsts{0};  // Strict-Transport-Security max-age of answers over TLS; 0 = none
   auto operator<=>(const Route&) const = default;
 };
 

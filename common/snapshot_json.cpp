@@ -15,6 +15,7 @@ using Problems = JsonFields::Problems;
 constexpr std::array<std::string_view, 3> kPathTypes{"Exact", "Prefix", "Default"};
 constexpr std::array<std::string_view, 3> kActions{"Proxy", "NotFound", "Refuse"};
 constexpr std::array<std::string_view, 2> kMissingOrigins{"Allow", "Deny"};
+constexpr std::array<std::string_view, 2> kProxyProtocols{"None", "V2"};
 constexpr std::array<std::string_view, 2> kEndpointStates{"Ready", "Terminating"};
 constexpr std::array<std::pair<Protocol, std::string_view>, 3> kProtocols{
     {{Protocol::Http, "HTTP"}, {Protocol::Sse, "SSE"}, {Protocol::WebSocket, "WebSocket"}}};
@@ -119,6 +120,9 @@ Json to_json(const Route& route) {
   if (route.limits != Limits{}) json["limits"] = encode_limits(route.limits);
   if (route.timeouts != Timeouts{}) json["timeouts"] = encode_timeouts(route.timeouts);
   if (route.tls_redirect) json["tlsRedirect"] = true;
+  if (route.backend_proxy_protocol != Route{}.backend_proxy_protocol) {
+    json["backendProxyProtocol"] = word_of(route.backend_proxy_protocol, kProxyProtocols);
+  }
   if (route.hsts != Route{}.hsts) json["hstsMs"] = route.hsts.count();
   return json;
 }
@@ -295,6 +299,7 @@ Route read_route(const Json& json, Problems& problems) {
   read_limits(fields, route.limits);
   read_timeouts(fields, route.timeouts);
   assign(route.tls_redirect, fields.boolean("tlsRedirect"));
+  read_word(fields, "backendProxyProtocol", kProxyProtocols, route.backend_proxy_protocol);
   if (const auto age = fields.integer("hstsMs", 0, limits::kMaxDuration.count())) {
     route.hsts = Millis{*age};
   }

@@ -234,6 +234,12 @@ std::optional<RouteTls> read_tls(const Field& field, const std::vector<std::stri
   return tls;
 }
 
+snapshot::ProxyProtocol read_proxy_protocol(const Field& field) {
+  if (!field.present()) return snapshot::ProxyProtocol::None;
+  if (field.text() != "V2") field.problem("must be V2");
+  return snapshot::ProxyProtocol::V2;
+}
+
 // Verification is what one asks for by this: without an authority there is none.
 std::optional<RouteBackendTls> read_backend_tls(const Field& field) {
   if (!field.present()) return std::nullopt;
@@ -280,6 +286,7 @@ Result<WebSocketRoute> decode_websocket_route(const nlohmann::json& object) {
   route.timeouts = read_timeouts(spec.member("timeouts"));
   route.tls = read_tls(spec.member("tls"), route.hosts);
   route.backend_tls = read_backend_tls(spec.member("backendTLS"));
+  route.backend_proxy_protocol = read_proxy_protocol(spec.member("backendProxyProtocol"));
   route.secrets = named_secrets(object);
   route.unsupported = unserved_fields(object);
   route.invalid = std::move(problems);

@@ -32,6 +32,9 @@ struct Metadata {
 inline constexpr std::string_view kLegacyClassAnnotation = "kubernetes.io/ingress.class";  // C3
 inline constexpr std::string_view kOurAnnotationPrefix = "toyou.dev/";
 inline constexpr std::string_view kSharedWithAnnotation = "toyou.dev/shared-with";  // O3
+// Of an Ingress: "v2". A WebSocketRoute has spec.backendProxyProtocol.
+inline constexpr std::string_view kBackendProxyProtocolAnnotation =
+    "toyou.dev/backend-proxy-protocol";
 // Of an Ingress: "true" or "false". A WebSocketRoute has spec.tls.redirect.
 inline constexpr std::string_view kSslRedirectAnnotation = "toyou.dev/ssl-redirect";  // T9
 
@@ -144,6 +147,7 @@ struct WebSocketRoute {
   snapshot::Timeouts timeouts;
   std::optional<RouteTls> tls;
   std::optional<RouteBackendTls> backend_tls;
+  snapshot::ProxyProtocol backend_proxy_protocol = snapshot::ProxyProtocol::None;
   std::vector<SecretRef> secrets;  // without those of fields that are served
   FieldProblems invalid;
   std::vector<std::string> unsupported;  // fields that ask for what we do not do, or unknown ones

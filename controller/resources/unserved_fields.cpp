@@ -39,6 +39,7 @@ const std::vector<std::string_view>& served() {
       "spec.tls.secretName",
       "spec.tls.redirect",
       "spec.tls.hsts",
+      "spec.backendProxyProtocol",
       "spec.backendTLS.caSecretName",
       "spec.backendTLS.serverName",
       "spec.backendTLS.clientCertificateSecretName",

@@ -31,6 +31,18 @@ void read_ssl_redirect(const std::string& value, Claims& claims) {
       {"Invalid", field + R"( must be "true" or "false"; the object is not served)", field});
 }
 
+void read_backend_proxy_protocol(const std::string& value, Claims& claims) {
+  if (value == "v2") {
+    claims.backend_proxy_protocol = snapshot::ProxyProtocol::V2;
+    return;
+  }
+  const std::string field =
+      resources::member_path("metadata.annotations", resources::kBackendProxyProtocolAnnotation);
+  claims.refused = true;
+  claims.defects.push_back(
+      {"Invalid", field + R"( must be "v2"; the object is not served)", field});
+}
+
 // An annotation of ours asks for something. One that we do not know would be something that is
 // not done (W8).
 void read_annotations(const resources::Metadata& meta, Claims& claims) {
@@ -39,6 +51,8 @@ void read_annotations(const resources::Metadata& meta, Claims& claims) {
       claims.shared_with = split_namespaces(value);
     } else if (name == resources::kSslRedirectAnnotation && claims.is_ingress()) {
       read_ssl_redirect(value, claims);
+    } else if (name == resources::kBackendProxyProtocolAnnotation && claims.is_ingress()) {
+      read_backend_proxy_protocol(value, claims);
     } else if (name.starts_with(resources::kOurAnnotationPrefix)) {
       const std::string field = resources::member_path("metadata.annotations", name);
       claims.refused = true;

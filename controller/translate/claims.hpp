@@ -78,6 +78,8 @@ struct Claims {
   bool refused = false;                  // fails closed: its routes answer 503 (W8)
   std::vector<std::string> shared_with;  // namespaces, or "*" (O3)
   bool tls_redirect = false;             // of an Ingress: its annotation (T9)
+  // Of an Ingress: its annotation.
+  snapshot::ProxyProtocol backend_proxy_protocol = snapshot::ProxyProtocol::None;
 
   std::vector<TlsEntry> tls;
   std::map<std::string, std::vector<std::size_t>> tls_hosts;  // -> entries that list it

@@ -87,6 +87,7 @@ class IngressReader {
     candidate.route.protocols = snapshot::Protocols::all();  // W2
     candidate.route.action = action();
     candidate.route.tls_redirect = claims_.tls_redirect;
+    candidate.route.backend_proxy_protocol = claims_.backend_proxy_protocol;
     candidate.route.backends = targets(path.backend, field + ".backend");
     claims_.add_host(host);
     claims_.candidates[host].push_back(std::move(candidate));

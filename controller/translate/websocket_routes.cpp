@@ -138,6 +138,7 @@ Claims claims_of(const WebSocketRoute& route, Backends& backends,
   served.protocols = route.protocols;
   const auto backend_tls = claim_backend_tls(route, certificates, claims);
   served.backends = resolve_backends(route, backends, backend_tls, claims);
+  served.backend_proxy_protocol = route.backend_proxy_protocol;
   served.origins = route.origins;
   served.limits = route.limits;
   served.timeouts = route.timeouts;

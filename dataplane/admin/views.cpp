@@ -99,9 +99,14 @@ json backend_json(const config::RouteBackend& backend) {
                            {"active", endpoint.state->active.load()}});
     }
   }
-  return {{"upstream", backend.upstream ? json(backend.upstream->key) : json()},
-          {"weight", backend.weight},
-          {"endpoints", std::move(endpoints)}};
+  json out = {{"upstream", backend.upstream ? json(backend.upstream->key) : json()},
+              {"weight", backend.weight},
+              {"endpoints", std::move(endpoints)}};
+  if (backend.tls) {
+    const bool verified = backend.tls->context && backend.tls->context->verifies();
+    out["tls"] = {{"serverName", backend.tls->server_name}, {"verified", verified}};
+  }
+  return out;
 }
 
 json route_json(const config::RouteTable& table) {

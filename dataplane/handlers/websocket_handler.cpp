@@ -22,9 +22,12 @@ struct Handshake {
 asio::awaitable<Cause> ask_backend(http::Exchange& x, const config::RouteBackend& backend,
                                    Handshake& handshake) {
   const snapshot::Timeouts& timeouts = x.route->route.timeouts;
-  handshake.connected = co_await upstream::connect(
-      x.worker, x.guard,
-      {.backend = &backend, .connect_timeout = timeouts.connect, .max_idle = Millis(0)});
+  const std::string preamble = http::backend_preamble(x);
+  handshake.connected = co_await upstream::connect(x.worker, x.guard,
+                                                   {.backend = &backend,
+                                                    .connect_timeout = timeouts.connect,
+                                                    .max_idle = Millis(0),
+                                                    .preamble = preamble});
   if (handshake.connected.cause != Cause::None) co_return handshake.connected.cause;
   upstream::Connection& connection = *handshake.connected.connection;
   x.outcome.endpoint = connection.endpoint->name;

@@ -1,6 +1,7 @@
 #include "dataplane/http/exchange.hpp"
 
 #include "common/limits.hpp"
+#include "dataplane/net/proxy_protocol.hpp"
 #include "dataplane/upstream/pool.hpp"
 
 namespace toyou::http {
@@ -48,6 +49,17 @@ asio::awaitable<void> fail_exchange(Exchange& x, Cause cause) {
     co_return;
   }
   co_await answer(x, {.cause = cause});
+}
+
+std::string backend_preamble(Exchange& x) {
+  if (x.route->route.backend_proxy_protocol != snapshot::ProxyProtocol::V2) return {};
+  error_code ec;
+  const asio::ip::address client = asio::ip::make_address(x.forwarded.client, ec);
+  TOYOU_ASSERT(!ec);  // of a socket, a PROXY header, or a field that was checked
+  // Of a client behind another proxy only the address is known.
+  const bool is_peer = x.forwarded.client == x.peer.address;
+  const tcp::endpoint server = x.client.socket().local_endpoint();
+  return net::proxy_header_v2({client, is_peer ? x.peer.port : std::uint16_t{0}}, server);
 }
 
 }  // namespace toyou::http

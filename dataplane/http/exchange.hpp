@@ -79,4 +79,8 @@ asio::awaitable<void> answer(Exchange& exchange, ErrorAnswer error);
 // The end of an exchange by `cause`: an answer where the cause has one and it is not too late.
 asio::awaitable<void> fail_exchange(Exchange& exchange, Cause cause);
 
+// What the route's backends are told in front of a connection: a PROXY header about the client, as
+// middleware client_address has worked it out. Empty: nothing.
+std::string backend_preamble(Exchange& exchange);
+
 }  // namespace toyou::http

@@ -50,7 +50,7 @@ constexpr std::array<MetricInfo, static_cast<std::size_t>(BuildInfo) + 1> kTable
     {UpstreamConnects, "toyou_upstream_connects_total", Counter, "",
      "Connections opened to backends"},
     {UpstreamConnectSeconds, "toyou_upstream_connect_seconds", Histogram, "",
-     "Time to connect to a backend"},
+     "Time to connect to a backend by TCP"},
     {UpstreamRetries, "toyou_upstream_retries_total", Counter, "",
      "Attempts at another endpoint after a failed one"},
     {SnapshotGeneration, "toyou_snapshot_generation", Gauge, "",

@@ -178,4 +178,46 @@ ProxyProgress parse_proxy_header(std::string_view bytes, ProxyHeader& header) {
   return {.state = ProxyState::Absent, .reason = {}};
 }
 
+namespace {
+
+asio::ip::address_v6 as_v6(const asio::ip::address& address) {
+  return address.is_v6() ? address.to_v6()
+                         : asio::ip::make_address_v6(asio::ip::v4_mapped, address.to_v4());
+}
+
+template <class Bytes>
+void append_bytes(std::string& out, const Bytes& bytes) {
+  for (const auto byte : bytes) out += static_cast<char>(byte);
+}
+
+void append_port(std::string& out, std::uint16_t port) {
+  out += static_cast<char>(port >> 8U);
+  out += static_cast<char>(port & 0xffU);
+}
+
+}  // namespace
+
+std::string proxy_header_v2(const asio::ip::tcp::endpoint& client,
+                            const asio::ip::tcp::endpoint& server) {
+  constexpr char kVersion2Proxy = 0x21;
+  constexpr std::uint16_t kLength4 = 12, kLength6 = 36;
+  const asio::ip::address from = plain(client.address());
+  const asio::ip::address to = plain(server.address());
+  const bool v4 = from.is_v4() && to.is_v4();
+  std::string header(kMagic2);
+  header += kVersion2Proxy;
+  header += static_cast<char>(v4 ? kTcp4 : kTcp6);
+  append_port(header, v4 ? kLength4 : kLength6);
+  for (const asio::ip::address& address : {from, to}) {
+    if (v4) {
+      append_bytes(header, address.to_v4().to_bytes());
+    } else {
+      append_bytes(header, as_v6(address).to_bytes());
+    }
+  }
+  append_port(header, client.port());
+  append_port(header, server.port());
+  return header;
+}
+
 }  // namespace toyou::net

@@ -1,11 +1,13 @@
 // The PROXY protocol, versions 1 and 2: what a TCP load balancer says in front of a connection
-// about the client that it stands for. Source: haproxy.org, proxy-protocol.txt (2020/03/05).
+// about the client that it stands for, read; and version 2 written, for backends. Source:
+// haproxy.org, proxy-protocol.txt (2020/03/05).
 //
 // Pure functions, any thread. The bytes are hostile: length is bounded by
 // limits::kProxyHeaderBytes.
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "common/asio.hpp"
@@ -36,5 +38,10 @@ struct ProxyProgress {
 
 // `bytes`: the connection's first ones. `header` is set when Complete.
 ProxyProgress parse_proxy_header(std::string_view bytes, ProxyHeader& header);
+
+// A header of version 2: a connection of `client` to `server`, over TCP. Where only one of the two
+// addresses is IPv6, the other is written as a mapped one. A client port of 0: not known.
+std::string proxy_header_v2(const asio::ip::tcp::endpoint& client,
+                            const asio::ip::tcp::endpoint& server);
 
 }  // namespace toyou::net

@@ -99,6 +99,14 @@ std::size_t Socket::write(std::span<const iovec> pieces, error_code& ec) {
   return 0;
 }
 
+tcp::endpoint Socket::local_endpoint() const {
+  tcp::endpoint endpoint;
+  auto size = static_cast<socklen_t>(endpoint.capacity());
+  if (::getsockname(fd_.get(), endpoint.data(), &size) != 0) return {};
+  endpoint.resize(size);
+  return endpoint;
+}
+
 // Without an error event there is none to ask for.
 int Socket::connect_error() const {
   if (!broken_) return 0;

@@ -40,6 +40,8 @@ class Socket : public EventTarget {
   Waiter& writing() { return writing_; }
   // The peer has closed, or the connection is broken; unread bytes may still be there.
   [[nodiscard]] bool ended() const { return ended_; }
+  // Our end; port 0 where the system does not say.
+  [[nodiscard]] tcp::endpoint local_endpoint() const;
   // Of a connect, once writable(); 0: connected.
   [[nodiscard]] int connect_error() const;
 

@@ -196,7 +196,9 @@ std::unique_ptr<Channel> Channel::connect(const BackendSetting& setting, int fd,
   if (setting.context == nullptr || !channel->attach(setting.context->get())) return nullptr;
   SSL* ssl = channel->ssl_.get();
   const char* name = setting.server_name.c_str();
-  SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  // As RFC 9525 wants it: the common name counts for nothing, a '*' stands for a whole label.
+  SSL_set_hostflags(ssl,
+                    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
   if (SSL_set_tlsext_host_name(ssl, name) != 1 ||
       (setting.context->verifies() && SSL_set1_host(ssl, name) != 1)) {
     ERR_clear_error();
@@ -227,8 +229,10 @@ void Channel::install_session_callback(SSL_CTX* context) {
   SSL_CTX_sess_set_new_cb(context, [](SSL* ssl, SSL_SESSION* session) {
     const std::shared_ptr<SessionSlot>& slot = channel_of(ssl).sessions_;
     if (!slot || SSL_SESSION_is_resumable(session) != 1) return 0;
-    slot->session.reset(session);
-    return 1;  // ours now
+    // A copy: OpenSSL takes the original for spoiled when its connection ends without close_notify,
+    // as kept ones do.
+    slot->session.reset(SSL_SESSION_dup(session));
+    return 0;
   });
 }
 

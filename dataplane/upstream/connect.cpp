@@ -31,6 +31,13 @@ Cause cause_of(int error) {
   }
 }
 
+// Of a first write that failed; what ended a wait counts first.
+Cause failed_write(const error_code& ec, const http::Guard& guard) {
+  if (guard.timed_out()) return Cause::ConnectTimeout;
+  if (guard.interrupted() != http::Interruption::None) return Cause::ClientGone;
+  return cause_of(ec.value());
+}
+
 // A socket that is being connected. `error`: errno where there is none.
 OwnedFd begin_connect(const config::EndpointState& endpoint, int& error) {
   error_code ec;
@@ -107,6 +114,15 @@ asio::awaitable<void> dial(WorkerContext& worker, http::Guard& guard, EndpointPt
   worker.metrics.upstream_connect_seconds.observe(
       std::chrono::duration<double>(worker.clock.steady() - began).count());
   connected.cause = Cause::None;
+  if (!wish.preamble.empty()) {
+    connection->named_client = true;
+    http::Buffers buffers;
+    buffers.add(wish.preamble);
+    const error_code ec = co_await connection->stream.write(guard, wish.connect_timeout, buffers);
+    guard.disarm();
+    if (ec) connected.cause = failed_write(ec, guard);
+    if (ec) co_return;
+  }
   if (wish.backend->tls) {
     connection->tls = wish.backend->tls;
     const Millis spent = std::chrono::floor<Millis>(worker.clock.steady() - began);
@@ -134,7 +150,7 @@ asio::awaitable<Connected> connect(WorkerContext& worker, http::Guard& guard, Wi
     if (!endpoint) break;
     if (!tried.empty()) worker.metrics.upstream_retries.add();
     connected.active = ActiveToken(endpoint);
-    if (wish.max_idle.count() > 0) {
+    if (wish.max_idle.count() > 0 && wish.preamble.empty()) {
       connected.connection =
           worker.pool.take(*endpoint, wish.backend->tls.get(), wish.max_idle, wish.look);
       if (connected.connection) connected.cause = Cause::None;

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "common/asio.hpp"
 #include "common/cause.hpp"
@@ -17,6 +18,8 @@ struct Wish {
   Millis connect_timeout{0};
   Millis max_idle{0};  // an idle connection must be younger; 0: a new connection only
   http::Look look = http::Look::Closer;  // at an idle connection
+  // Said first, before TLS. Not empty: a new connection only, and it is this client's alone.
+  std::string_view preamble = {};
 };
 
 struct Connected {

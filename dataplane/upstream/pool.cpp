@@ -33,7 +33,7 @@ std::unique_ptr<Connection> Pool::take(const config::EndpointState& endpoint,
 }
 
 void Pool::put(std::unique_ptr<Connection> connection) {
-  if (stopped_ || idle_count_ >= limits::kUpstreamIdleTotal) return;
+  if (stopped_ || connection->named_client || idle_count_ >= limits::kUpstreamIdleTotal) return;
   if (connection->tls && connection->tls->retired.load(std::memory_order_relaxed)) return;
   Idle& idle = idle_[{connection->endpoint.get(), connection->tls.get()}];
   if (idle.size() >= limits::kUpstreamIdlePerEndpoint) return;

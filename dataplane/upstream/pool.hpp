@@ -23,9 +23,14 @@ namespace toyou::upstream {
 // One connection to a backend. Owned by an exchange, or by the pool while it is idle.
 struct Connection {
   Connection(net::EventLoop& loop, OwnedFd fd, std::shared_ptr<config::EndpointState> e);
+  // TLS ends in order: a backend that is told nothing takes it for an attack.
+  ~Connection() { stream.close(); }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
   http::Stream stream;
   std::shared_ptr<config::EndpointState> endpoint;
   tls::BackendSettingPtr tls;  // null: plain text
+  bool named_client = false;   // it was introduced as one client's, and is of no use to others
   SteadyTime idle_since{};
   bool reused = false;  // it has carried an exchange before: its first failure may be mere age
 };

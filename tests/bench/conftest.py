@@ -7,8 +7,11 @@ import subprocess
 
 import pytest
 
+import report
+
 HERE = os.path.dirname(os.path.realpath(__file__))
 FILE = os.path.join(HERE, "recorded.json")
+DOCUMENT = os.path.join(HERE, "..", "..", "docs", "performance.md")
 
 
 def pytest_addoption(parser):
@@ -53,6 +56,7 @@ class Ledger:
         with open(FILE, "w", encoding="utf-8") as file:
             json.dump({"environment": self.environment, "figures": dict(sorted(figures.items()))}, file, indent=2)
             file.write("\n")
+        report.fill(DOCUMENT, "recorded", list(report.recorded(figures)))
 
 
 @pytest.fixture(scope="session")

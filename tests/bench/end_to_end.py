@@ -11,6 +11,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -160,7 +161,7 @@ def show(parser, options):
         if options.report == "-":
             print("\n".join(lines))
         else:
-            report.fill(options.report, lines)
+            report.fill(options.report, "measured", lines)
             print("bench: %s has the tables of %s" % (options.report, options.results))
     except (OSError, ValueError) as error:
         parser.error(str(error))
@@ -174,6 +175,9 @@ def main():
     names = installed(options.peers)
     if not names:
         parser.error("none of these peers is installed")
+    # Whatever ends us, the proxies end as well; started in the background of a shell we would ignore SIGINT.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     run, failed, began = int(time.time()), 0, time.monotonic()
     os.makedirs(os.path.dirname(options.results) or ".", exist_ok=True)
     bench = Bench(options)

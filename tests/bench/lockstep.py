@@ -33,11 +33,14 @@ def frame(payload, masked, opcode=2):
 
 def exactly(sock, size):
     data = sock.recv(size)
-    while len(data) < size:
-        more = sock.recv(size - len(data))
-        assert more, "the stream ended %d bytes early" % (size - len(data))
-        data += more
-    return data
+    if len(data) == size:
+        return data
+    parts, left = [data], size - len(data)
+    while left:
+        parts.append(sock.recv(left))
+        assert parts[-1], "the stream ended %d bytes early" % left
+        left -= len(parts[-1])
+    return b"".join(parts)
 
 
 def head(sock):

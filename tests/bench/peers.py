@@ -4,6 +4,7 @@ to the backend kept, hours of patience. All get the same routes; what is not ins
 import base64
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -56,8 +57,14 @@ def answer(port, host, path):
 
 
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+    """Below those that the kernel gives to outgoing connections, of which there will be thousands."""
+    while True:
+        port = random.randint(15000, 32000)
+        try:
+            with socket.create_server(("127.0.0.1", port), reuse_port=False):
+                return port
+        except OSError:
+            pass
 
 
 def write(path, text):

@@ -216,7 +216,7 @@ STEADY = {"connections": 200, "rate": 2000}
 
 ROWS = {
     "1": Row("64 B echoed, 64 WebSockets, 1 message in flight", echo(), False, 1, MESSAGES),
-    "1s": Row("the same, system calls counted by strace", system_calls, False, 0.2, [("system calls/message", "calls", 2)]),
+    "1s": Row("row 1 again, system calls counted by strace", system_calls, False, 0.2, [("system calls/message", "calls", 2)]),
     "2": Row("64 B echoed, 64 WebSockets, 16 in flight", echo(inflight=16), False, 1, MESSAGES),
     "3": Row("512 B echoed, 1,000 WebSockets", echo(connections=1000, size=512), False, 1, MESSAGES),
     "4": Row("1 MiB echoed, 8 WebSockets", echo(connections=8, size=1 << 20), False, 1, MESSAGES),

@@ -79,20 +79,15 @@ def of_the_relay(probe, name):
     return relay
 
 
-@pytest.mark.parametrize("name", ["echo", "TLS echo", "echo beside idle connections"])
-def test_a_message_is_two_reads_two_writes_and_its_wakeups(calls, name):
-    assert of_the_relay(calls, name) == {"recvfrom": 2, "sendto": 2, "epoll_wait": 2}
-
-
-def test_many_messages_share_a_wakeup(calls):
-    found = of_the_relay(calls, "echo of 64 connections")
-    waits = found.pop("epoll_wait")
-    assert found == {"recvfrom": 2, "sendto": 2}
-    assert waits <= 2
-
-
-def test_a_batch_moves_in_one_call(calls):
-    assert of_the_relay(calls, "echo in batches of 16") == {"recvfrom": 2 / 16, "sendto": 2 / 16, "epoll_wait": 2 / 16}
+@pytest.mark.parametrize("name,messages_a_call,waits", [
+    ("echo", 1, (2, 2.05)), ("TLS echo", 1, (2, 2.05)), ("echo beside idle connections", 1, (2, 2.05)),
+    ("echo in batches of 16", 16, (2 / 16, 2.05 / 16)), ("echo of 64 connections", 1, (0, 2))])
+def test_a_message_is_two_reads_two_writes_and_its_wakeups(calls, name, messages_a_call, waits):
+    """A timer may wake the relay once in a while; many connections share a wake-up."""
+    found = of_the_relay(calls, name)
+    least, most = waits
+    assert least <= found.pop("epoll_wait") <= most
+    assert found == {"recvfrom": 2 / messages_a_call, "sendto": 2 / messages_a_call}
 
 
 @pytest.mark.parametrize("name", ["GET", "TLS GET", "open", "TLS open"])
@@ -102,6 +97,14 @@ def test_system_calls_of_requests(calls, ledger, name):
     found.pop("log", None)
     ledger.check("system calls, " + name, sum(count for counts in found.values() for call, count in counts.items()
                                               if call not in ("epoll_wait", "futex") and not call.endswith(" in vain")), 0.05)
+
+
+@pytest.mark.parametrize("name", ["GET", "open"])
+def test_nothing_is_looked_at_in_vain(calls, name):
+    found = calls.by_thread(name)
+    in_vain = {(thread, call): count for thread, counts in found.items() for call, count in counts.items()
+               if call.endswith(" in vain") and thread != "log"}
+    assert all(count < 0.05 for count in in_vain.values()), in_vain
 
 
 # --- allocations ----------------------------------------------------------------------------------

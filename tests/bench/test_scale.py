@@ -1,11 +1,14 @@
-"""The cost of a change does not grow with the number of routes or of live connections."""
+"""The cost of a change does not grow with the number of routes or of live connections, nor that of a wake-up with what
+one connection sends."""
 import collections
 import json
 import os
+import re
+import threading
 
 import pytest
 
-from lockstep import raise_file_limit, run
+from lockstep import exactly, frame, raise_file_limit, run
 from probes import Allocations, SystemCalls
 from support.snapshots import canonical, page_of
 from support.toyou import SANITIZED
@@ -91,3 +94,38 @@ def test_a_change_does_not_touch_live_connections(tmp_path):
     assert not probe.found["live"]["relay-0"]
     alone, live = (sum(probe.found[name]["worker-0"].values()) for name in ("alone", "live"))
     assert live <= alone + 2 * CHANGES
+
+
+def reads_of_a_wakeup(log, thread):
+    """For each time the thread waited: how often it then read each descriptor."""
+    wakeups = [collections.Counter()]
+    with open(log, encoding="latin-1") as file:
+        for line in file:
+            if call := re.match(r"%d +(epoll_wait|recvfrom|splice)\((\d+)" % thread, line):
+                if call.group(1) == "epoll_wait":
+                    wakeups.append(collections.Counter())
+                else:
+                    wakeups[-1][call.group(2)] += 1
+    return wakeups
+
+
+@pytest.mark.parametrize("size", [1000, 60000], ids=["small messages", "large messages"])
+def test_a_wakeup_does_bounded_work_for_one_that_sends_all_it_can(tmp_path, size):
+    with SystemCalls(tmp_path) as probe:
+        (relay,) = [thread for thread, name in probe.names.items() if name == "relay-0"]
+        client, backend = probe.rig.websocket()
+        message = frame(bytes(size), True)
+        total = (16 << 20) // len(message)
+        sender = threading.Thread(target=client.sendall, args=(message * total,))
+        reader = threading.Thread(target=exactly, args=(backend, len(message) * total))
+        for thread in (sender, reader):
+            thread.start()
+        quiet = probe.rig.echo()
+        while reader.is_alive():
+            run(quiet, 1)
+        for thread in (sender, reader):
+            thread.join()
+    wakeups = reads_of_a_wakeup(probe.log, relay)
+    assert sum(sum(reads.values()) for reads in wakeups) >= 256  # of 64 KiB at the most
+    # Once for its event, and once in its turn among those that have more.
+    assert max(count for reads in wakeups for count in reads.values()) <= 2

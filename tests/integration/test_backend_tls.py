@@ -3,12 +3,15 @@ import base64
 import itertools
 import os
 import ssl
+import subprocess
 import threading
+import types
 
 import pytest
+import yaml
 
 from support import manifests, websocket
-from support.backends import Backend, Peer, echo_websocket, serve_json
+from support.backends import Backend, Peer, closed_port, echo_websocket, serve_json
 from support.certificates import Authority
 from support.tls import client_context, over_tls
 from support.tls_backends import secured, server_context
@@ -17,6 +20,7 @@ from support.websocket import WebSocket
 from support.wire import Connection, fetch
 
 NAME = "chat.internal"
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 numbers = itertools.count(1)
 
 
@@ -115,6 +119,8 @@ def test_a_backend_that_proves_its_name(place, authority, certificate):
         assert backend.handshakes[0].server_name == NAME
         assert backend.handshakes[0].protocol == "http/1.1"
         assert backend.handshakes[0].certificate is None
+        (shown,) = [item for item in site.gateway.json("/api/v1/routes")["routes"] if item["host"] == site.host]
+        assert shown["backends"][0]["tls"] == {"serverName": NAME, "verified": True}
 
 
 def test_the_name_of_the_service_where_none_is_given(place, authority):
@@ -135,6 +141,14 @@ def test_an_intermediate_authority_alone(place, authority):
         assert place(backend, secrets=ca(middle)).fetch().status == 200
 
 
+def test_the_certificate_itself(place, authority, certificate):
+    with Backend(secured(serve_json("b"), server_context(certificate))) as backend:
+        own = [authority_secret("%s-ca", bundle=certificate.chain)]
+        assert place(backend, secrets=own).fetch().status == 200
+        other = [authority_secret("%s-ca", bundle=authority.issue(NAME).chain)]
+        assert place(backend, secrets=other).fetch().status == 502
+
+
 def test_a_bundle_of_several(place, authority, stranger, certificate):
     with Backend(secured(serve_json("b"), server_context(certificate))) as backend:
         assert place(backend, secrets=ca(stranger, authority)).fetch().status == 200
@@ -143,6 +157,7 @@ def test_a_bundle_of_several(place, authority, stranger, certificate):
 REFUSED = {
     "expired": (lambda a, s: a.issue_expired(NAME), "certificate has expired"),
     "another-authority": (lambda a, s: s.issue(NAME), "unable to get local issuer certificate"),
+    "a-common-name": (lambda a, s: a.issue_nameless(NAME), "hostname mismatch"),
     "another-name": (lambda a, s: a.issue("other.internal"), "hostname mismatch"),
 }
 
@@ -188,6 +203,39 @@ def test_app_protocol_alone_verifies_nothing(gateway, stranger):
             gateway.folder.remove(name + ".yaml")
 
 
+def test_the_example_of_the_document(launch, authority):
+    with open(os.path.join(ROOT, "docs", "tls.md"), encoding="utf-8") as file:
+        (route,) = [document for block in file.read().split("```yaml\n")[1:]
+                    for document in yaml.safe_load_all(block.split("```")[0]) if "backendTLS" in document["spec"]]
+    asked = route["spec"]["backendTLS"]
+    context = server_context(authority.issue(asked["serverName"]), clients=authority)
+    with Backend(secured(echo_websocket, context)) as backend:
+        (service,) = [item["service"] for item in route["spec"]["backends"]]
+        toyou = launch(objects=[
+            *manifests.service(service["name"], [(backend.address, backend.port)], port=service["port"]), route,
+            authority_secret(asked["caSecretName"], authority),
+            tls_secret(asked["clientCertificateSecretName"], authority.issue("toyou"))])
+        with WebSocket(toyou.http, host=route["spec"]["hosts"][0]) as ws:
+            assert ws.echo("hello") == "hello"
+
+
+def test_against_openssl_itself(place, authority, certificate, tmp_path):
+    """Another implementation of the server's side: it answers a request with its own view of the session."""
+    pem = tmp_path / "pem"
+    pem.write_text(certificate.chain + certificate.key)
+    port = closed_port()
+    argv = ["openssl", "s_server", "-accept", "127.0.0.1:%d" % port, "-cert", str(pem), "-key", str(pem), "-www"]
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            site = place(types.SimpleNamespace(address="127.0.0.1", port=port), secrets=ca(authority))
+            eventually(lambda: site.fetch().status == 200)
+            pages = [site.fetch().text for _ in range(6)]
+            seen = [line for page in pages for line in page.splitlines() if "TLSv1.3, Cipher is" in line]
+            assert any(line.startswith("Reused") for line in seen), seen
+        finally:
+            server.kill()
+
+
 # --- what we show --------------------------------------------------------------------------------
 
 
@@ -206,6 +254,19 @@ def test_a_backend_that_asks_for_our_certificate(place, authority, certificate, 
         # Connections of the one are not for the other: nothing of what was proven is borrowed.
         assert with_one.fetch().status == 200
         assert without.fetch().status == 502
+
+
+def test_no_key_is_in_logs_or_pages(launch, authority, certificate):
+    ours = authority.issue("quiet.client")
+    with Backend(secured(serve_json("b"), server_context(certificate, clients=authority))) as backend:
+        toyou = launch("--log-level", "debug")
+        site = Place(toyou, backend, secrets=[*ca(authority), tls_secret("%s-client", ours)],
+                     tls={"caSecretName": "%s-ca", "serverName": NAME, "clientCertificateSecretName": "%s-client"})
+        assert site.fetch().status == 200
+        pages = [toyou.get(path).text for path in ("/metrics", "/api/v1/status", "/api/v1/snapshot", "/api/v1/routes")]
+        toyou.stop()
+        words = ours.key.splitlines()[1:-1] + [encoded(ours.key)[40:100]]
+        assert not [word for word in words for text in [*toyou.err, *toyou.out, *pages] if word in text]
 
 
 # --- what is shared ------------------------------------------------------------------------------

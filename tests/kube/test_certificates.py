@@ -6,8 +6,10 @@ import os
 import pytest
 
 from kube_rig import ADDRESS, LONG, Controller
+from support.backends import serve_json
 from support.certificates import Authority
 from support.tls import Alert, over_tls
+from support.tls_backends import secured, server_context
 from support.wait import eventually
 from support.wire import Connection, fetch
 
@@ -185,8 +187,40 @@ def test_no_key_is_in_the_log_or_the_status(space, proxy, authority):
             assert not any(line in text for text in said)
 
 
-def test_the_controller_sees_only_certificates(space, proxy):
-    """The field selector is in force for lists as well: a controller that starts later counts the same."""
+def labelled(space, name, bundle, value="true"):
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": space.name,
+                                                               "labels": {"toyou.dev/authority": value}},
+            "data": {"ca.crt": coded(bundle), "password": coded("x")}}
+
+
+def test_an_authority_by_its_label(space, proxy, authority):
+    """... which comes and goes, and a Secret that is made anew with the other selector's type."""
+    def answers(status):
+        eventually(lambda: fetch(proxy.dataplane.http, host=host).status == status, LONG)
+
+    with open(authority.file, encoding="ascii") as file:
+        bundle = file.read()
+    host, name = space.host(), "chat.internal"
+    backend = space.backend(secured(serve_json("b"), server_context(authority.issue(name))))
+    route = space.route("web", host, "web", protocols=["HTTP"], backendTLS={"caSecretName": "ca", "serverName": name})
+    space.apply(*space.service("web", backend), labelled(space, "ca", bundle), route)
+    answers(200)
+    space.apply(labelled(space, "ca", bundle, "false"))
+    answers(503)
+    eventually(lambda: space.conditions("web")["ResolvedRefs"] == ("False", "SecretNotFound"), LONG)
+    space.apply(labelled(space, "ca", bundle))
+    answers(200)
+    space.delete("secret", "ca")
+    made = secret_of(space, "ca", authority.issue("x.test"))
+    made["data"]["ca.crt"] = coded(bundle)
+    space.apply(made)
+    answers(200)
+
+
+def test_the_controller_sees_only_certificates(space, proxy, authority):
+    """The selectors are in force for lists as well: a controller that starts later counts the same."""
+    with open(authority.file, encoding="ascii") as file:
+        space.apply(labelled(space, "marked", file.read()))
     space.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "other", "namespace": space.name},
                  "stringData": {"password": "x"}})
     late = Controller(proxy.snapshots + "-late", proxy.kubeconfig)
@@ -194,6 +228,8 @@ def test_the_controller_sees_only_certificates(space, proxy):
         late.await_ready()
         wanted = json.loads(space.cluster.kubectl("get", "secrets", "-A", "--field-selector",
                                                   "type=kubernetes.io/tls", "-o", "json"))["items"]
+        wanted += json.loads(space.cluster.kubectl("get", "secrets", "-A", "-l", "toyou.dev/authority=true",
+                                                   "--field-selector", "type!=kubernetes.io/tls", "-o", "json"))["items"]
         assert late.metrics()['toyou_controller_objects{kind="Secret"}'] == len(wanted)
     finally:
         late.stop()

@@ -146,6 +146,7 @@ class Backend:
         self._accepted = 0
         self.requests, self.failures = [], []
         self.handshakes, self.refusals = [], []  # of TLS, by tls_backends.secured
+        self.introductions = []  # by proxy_protocol.introduced
         self._selector = selectors.DefaultSelector()
         self._wake, wake_read = socket.socketpair()
         self._selector.register(wake_read, selectors.EVENT_READ)

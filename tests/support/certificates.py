@@ -43,6 +43,13 @@ class Authority:
         leaf, private = (_read(file) for file in files)
         return Certificate(leaf + (_read(self.file) if self.parent else ""), private)
 
+    def issue_nameless(self, name):
+        """Of the old kind: its name is the common name, and nothing else."""
+        self._count += 1
+        files = [os.path.join(self.folder, "%s-%d%s" % (self.name, self._count, suffix)) for suffix in (".crt", ".key")]
+        _make(*files, "ecdsa", "/CN=" + name, self, ["basicConstraints=CA:false"])
+        return Certificate(*(_read(file) for file in files))
+
     def issue_expired(self, name):
         """One that ended in 2020. `openssl req` makes none that has ended, `openssl ca` does."""
         self._count += 1

@@ -19,6 +19,22 @@ def binary(client, port=4711, tls=False, extras=b""):
     return MAGIC + b"\x21" + (b"\x11" if address.version == 4 else b"\x21") + struct.pack("!H", len(rest)) + rest
 
 
+def introduced(handler):
+    """A backend's handler behind a header of version 2, and nothing but one: what it said is the backend's
+    `introductions`, as (client, server), each (address, port)."""
+    def serve(peer):
+        head = peer.stream.exactly(16)
+        assert head[:13] == MAGIC + b"\x21", head
+        size = {0x11: 4, 0x21: 16}[head[13]]
+        (length,) = struct.unpack("!H", head[14:])
+        assert length == 2 * size + 4, head
+        client, server = (str(ipaddress.ip_address(peer.stream.exactly(size))) for _ in range(2))
+        ports = struct.unpack("!HH", peer.stream.exactly(4))
+        peer.backend.introductions.append(((client, ports[0]), (server, ports[1])))
+        handler(peer)
+    return serve
+
+
 LOCAL = MAGIC + b"\x20\x00\x00\x00"
 
 

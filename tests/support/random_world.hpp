@@ -55,6 +55,7 @@ class World {
     }
     if (one_in(5)) meta["annotations"]["toyou.dev/shared-with"] = choose({"*", "a", "b"});
     if (one_in(12)) meta["annotations"]["toyou.dev/other"] = "x";
+    if (one_in(16)) meta["annotations"]["toyou.dev/backend-proxy-protocol"] = choose({"v2", "?"});
     if (one_in(6)) meta["annotations"]["toyou.dev/ssl-redirect"] = choose({"true", "false", "?"});
     return meta;
   }
@@ -143,6 +144,12 @@ class World {
     if (one_in(2)) spec["protocols"] = {choose({"HTTP", "SSE"}), choose({"WebSocket", "SSE"})};
     if (one_in(3)) spec["tls"] = {{"redirect", one_in(2)}, {"hsts", one_in(2) ? "0s" : "1h"}};
     if (one_in(3)) spec["tls"]["secretName"] = secret_name();
+    if (!one_in(3)) {
+      spec["backendTLS"] = {{"caSecretName", secret_name()}};
+      if (one_in(2)) spec["backendTLS"]["clientCertificateSecretName"] = secret_name();
+      if (one_in(8)) spec["backendTLS"]["serverName"] = choose({"x.test", "*.x.test"});
+    }
+    if (one_in(4)) spec["backendProxyProtocol"] = one_in(6) ? "V1" : "V2";
     if (one_in(5)) spec["auth"]["basic"]["secretName"] = choose({"k1", "k2"});
     return {{"apiVersion", "toyou.dev/v1alpha1"},
             {"kind", "WebSocketRoute"},
@@ -190,6 +197,8 @@ class World {
     if (one_in(8)) made.chain = "none";
     json object = tls_secret(ns(), choose({"k1", "k2", "k3"}), made);
     if (one_in(10)) object["type"] = "Opaque";
+    if (!one_in(3)) object["data"]["ca.crt"] = base64(one_in(6) ? "none" : kMade[1].chain);
+    if (one_in(4)) object["metadata"]["labels"]["toyou.dev/authority"] = "true";
     return object;
   }
 

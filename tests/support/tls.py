@@ -133,9 +133,10 @@ class TlsSocket:
 class ServerTlsSocket(TlsSocket):
     """The same at the server's end."""
 
-    def __init__(self, sock, context):  # pylint: disable=super-init-not-called
+    def __init__(self, sock, context, early=b""):  # pylint: disable=super-init-not-called
         self.raw = sock
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._in.write(early)  # what was read of it already
         self.tls = context.wrap_bio(self._in, self._out, server_side=True)
         self.ended_in_order = False
 

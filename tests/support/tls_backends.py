@@ -37,7 +37,8 @@ def server_context(certificate, clients=None, maximum=None):
 def secured(handler, context, truncates=False):
     """`context`: an SSLContext of server_context(), or a function that gives one for each connection."""
     def serve(peer):
-        sock = ServerTlsSocket(peer.sock, context() if callable(context) else context)
+        early = peer.stream.take(len(peer.stream.buffer))
+        sock = ServerTlsSocket(peer.sock, context() if callable(context) else context, early)
         try:
             sock.handshake()
         except (Alert, Truncated) as error:

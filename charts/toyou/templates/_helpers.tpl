@@ -83,7 +83,8 @@ Nodes, no Pods. In the whole cluster, or in each of watchNamespaces. */}}
   resources: [endpointslices]
   verbs: [list, watch]
 {{- if .Values.tls.secrets }}
-# Certificates. Secrets of type kubernetes.io/tls alone are asked for; RBAC cannot say that.
+# Certificates and authorities. Secrets of type kubernetes.io/tls or labelled toyou.dev/authority=true
+# alone are asked for; RBAC cannot say that.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [list, watch]

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "common/timer_wheel.hpp"
 #include "dataplane/relay/frame_machine.hpp"
-#include "dataplane/relay/timer_wheel.hpp"
 #include "tests/support/ws_frames.hpp"
 
 namespace toyou::relay {

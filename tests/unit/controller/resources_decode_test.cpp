@@ -197,6 +197,7 @@ TEST(DecodeWebSocketRoute, NamesEveryFieldThatIsNotServed) {
          {{"caSecretName", "x"}, {"serverName", "a.b"}, {"clientCertificateSecretName", "c"}}}},
        ""},
       {{{"backendTLS", {{"caSecretName", "x"}, {"insecure", true}}}}, "spec.backendTLS.insecure"},
+      {{{"backendProxyProtocol", "V2"}}, ""},
       {{{"origins", {{"allow", {"self"}}, {"deny", {"*"}}}}}, "spec.origins.deny"},
       {{{"hosts.x", 1}}, "spec[hosts.x]"},
       {{{"timeouts.idle", "1s"}}, "spec[timeouts.idle]"},
@@ -238,6 +239,16 @@ TEST(DecodeWebSocketRoute, WantsAnAuthorityForTheTlsOfBackends) {
     std::vector<std::string> fields;
     for (const FieldProblem& problem : decoded->invalid) fields.push_back(problem.field);
     EXPECT_EQ(fields, row.fields) << row.tls;
+  }
+}
+
+TEST(DecodeWebSocketRoute, KnowsOneProxyProtocol) {
+  EXPECT_EQ(decode_websocket_route(route(json::object()))->backend_proxy_protocol,
+            snapshot::ProxyProtocol::None);
+  for (const json& value : {json("V1"), json("v2"), json(""), json(2)}) {
+    const auto decoded = decode_websocket_route(route({{"backendProxyProtocol", value}}));
+    ASSERT_FALSE(decoded->invalid.empty()) << value;
+    EXPECT_EQ(decoded->invalid.front().field, "spec.backendProxyProtocol");
   }
 }
 

@@ -78,6 +78,29 @@ TEST_P(Incremental, EqualsFullTranslation) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, Incremental, ::testing::Range(1U, 9U));
 
+// In some of these worlds routes name authorities and certificates for backends, though not in
+// each.
+TEST(World, HasWhatBackendsAreSpokenToWith) {
+  std::size_t authorities = 0;
+  std::size_t ours = 0;
+  for (unsigned seed = 1; seed < 9; ++seed) {
+    World world(seed);
+    store::ObjectStore store;
+    Options options;
+    options.assume_default_class = true;
+    for (int step = 0; step < 300; ++step) {
+      world.edit(store);
+      if (step % 10 != 0) continue;
+      for (const auto& [key, object] : translate(store, options, year(2019)).snapshot) {
+        authorities += std::holds_alternative<snapshot::Authority>(object) ? 1 : 0;
+        ours += std::holds_alternative<snapshot::ClientCertificate>(object) ? 1 : 0;
+      }
+    }
+  }
+  EXPECT_GT(authorities, 5U);
+  EXPECT_GT(ours, 0U);
+}
+
 TEST(Translator, AnUnchangedStoreChangesNothing) {
   World world(99);
   store::ObjectStore store;

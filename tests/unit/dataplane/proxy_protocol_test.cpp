@@ -162,6 +162,34 @@ TEST(ProxyProtocol, EveryPartOfAHeaderIsIncompleteAndNothingBehindItCounts) {
   }
 }
 
+TEST(ProxyProtocol, WhatIsWrittenIsRead) {
+  using asio::ip::make_address;
+  struct Row {
+    const char* client;
+    const char* server;
+    std::size_t size;
+    const char* read;
+  };
+  for (const Row& row : {Row{"192.0.2.7", "10.0.0.1", 28, "192.0.2.7"},
+                         Row{"2001:db8::7", "2001:db8::1", 52, "2001:db8::7"},
+                         Row{"192.0.2.7", "2001:db8::1", 52, "192.0.2.7"},
+                         Row{"2001:db8::7", "10.0.0.1", 52, "2001:db8::7"},
+                         Row{"::ffff:192.0.2.7", "::ffff:10.0.0.1", 28, "192.0.2.7"}}) {
+    const std::string written =
+        proxy_header_v2({make_address(row.client), 54321}, {make_address(row.server), 443});
+    EXPECT_EQ(written.size(), row.size) << row.client;
+    ProxyHeader header;
+    const ProxyProgress progress = parse_proxy_header(written + "GET", header);
+    ASSERT_EQ(progress.state, ProxyState::Complete) << row.client;
+    EXPECT_EQ(progress.size, written.size());
+    EXPECT_TRUE(header.proxied);
+    EXPECT_EQ(header.client.to_string(), row.read);
+    EXPECT_EQ(header.client_port, 54321);
+  }
+  EXPECT_EQ(proxy_header_v2({make_address("10.1.2.3"), 54321}, {make_address("192.0.2.1"), 443}),
+            binary('\x21', '\x11', kAddresses4));
+}
+
 TEST(ProxyProtocol, TheLongestHeaderIsBounded) {
   const std::size_t room = limits::kProxyHeaderBytes - 16;
   ProxyHeader header;
