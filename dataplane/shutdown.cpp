@@ -45,6 +45,7 @@ class Watch {
       : signals_(signals), workers_(workers) {
     if (auto record = DrainRecord::begin(directory)) {
       record_ = std::move(*record);
+      note();
     } else {
       log::warning("should this drain be cut short, nobody will be told",
                    {{"reason", to_string(record.error())}});
@@ -53,10 +54,7 @@ class Watch {
 
   // At most for `left`, and for as long as a record may be old.
   Signals::Event wait(Millis left) {
-    if (record_) {
-      record_->note({.websockets = workers_.connections().live_count(),
-                     .http = static_cast<std::uint64_t>(workers_.http_connections())});
-    }
+    note();
     return signals_.wait(std::min(left, kRecordAge));
   }
   void finished() {
@@ -64,6 +62,12 @@ class Watch {
   }
 
  private:
+  void note() {
+    if (!record_) return;
+    record_->note({.websockets = workers_.connections().live_count(),
+                   .http = static_cast<std::uint64_t>(workers_.http_connections())});
+  }
+
   Signals& signals_;
   WorkerSet& workers_;
   std::optional<DrainRecord> record_;
@@ -117,8 +121,8 @@ void Signals::wake() {
 void drain(WorkerSet& workers, Signals& signals, ProcessState& state,
            const DataplaneOptions& options) {
   state.draining = true;
-  log_left("drain begins", workers);
   Watch watch(signals, workers, options.snapshot_dir);
+  log_left("drain begins", workers);
   const bool delayed = wait_delay(watch, options.drain_delay);
   workers.stop_accepting();
   if (!delayed) {
