@@ -81,6 +81,13 @@ TEST_F(PoolTest, GivesNoneOfAnotherSetting) {
   EXPECT_NE(pool.take(*a, two.get(), 1h, Look::Closer), nullptr);
 }
 
+TEST_F(PoolTest, KeepsNoneThatWasIntroducedAsOneClients) {
+  auto connection = connect(a);
+  connection->named_client = true;
+  pool.put(std::move(connection));
+  EXPECT_EQ(pool.idle_count(), 0U);
+}
+
 TEST_F(PoolTest, GivesNoneThatIsClosedOrHasSpoken) {
   pool.put(connect(a));
   pool.put(connect(a));
