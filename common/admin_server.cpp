@@ -1,6 +1,7 @@
 #include "common/admin_server.hpp"
 
 #include <netinet/in.h>
+#include <pthread.h>
 
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
@@ -231,6 +232,7 @@ Result<void> AdminServer::check_address(const std::string& address) {
 void AdminServer::start() {
   asio::co_spawn(impl_->io, impl_->accept_loop(), asio::detached);
   impl_->thread = std::thread([this] { impl_->io.run(); });
+  pthread_setname_np(impl_->thread.native_handle(), "admin");
 }
 
 // Connections that are left end with the io_context: their coroutines are destroyed suspended.

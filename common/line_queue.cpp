@@ -1,11 +1,14 @@
 #include "common/line_queue.hpp"
 
+#include <pthread.h>
+
 namespace toyou {
 
 void LineQueue::start() {
   const std::lock_guard lock(mutex_);
   if (std::exchange(running_, true)) return;
   thread_ = std::thread([this] { run(); });
+  pthread_setname_np(thread_.native_handle(), "log");
 }
 
 void LineQueue::stop() {
@@ -50,6 +53,8 @@ void LineQueue::run() {
     lock.unlock();
     write_(writing);
     writing.clear();
+    // A burst is rare; what it took is given back. (Between bursts two buffers take turns.)
+    if (writing.capacity() > kKeptBytes) std::string().swap(writing);
     lock.lock();
   }
 }

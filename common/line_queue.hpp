@@ -24,6 +24,7 @@ class LineQueue {
   using Write = std::function<void(std::string_view lines)>;
 
   static constexpr std::size_t kBytes = std::size_t{3} << 20;
+  static constexpr std::size_t kKeptBytes = std::size_t{64} << 10;  // in each buffer, when idle
   static constexpr std::chrono::milliseconds kCollect{20};  // how long a line waits for others
 
   explicit LineQueue(Write write) : write_(std::move(write)) {}

@@ -25,15 +25,23 @@ int escaped_byte(std::string_view text, std::size_t at) {
   return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-bool is_unreserved(unsigned char c) {  // RFC 3986 section 2.3
+constexpr bool is_unreserved(unsigned char c) {  // RFC 3986 section 2.3
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
          c == '.' || c == '_' || c == '~';
 }
 
 // What a URI path may hold as it is, '/' included (RFC 3986 section 3.3).
+constexpr std::array<bool, 256> kPathBytes = [] {
+  constexpr std::string_view kSubDelims = "!$&'()*+,;=:@/";
+  std::array<bool, 256> table{};
+  for (unsigned c = 0; c < table.size(); ++c) {
+    const auto byte = static_cast<unsigned char>(c);
+    table[c] = is_unreserved(byte) || kSubDelims.find(static_cast<char>(byte)) != kSubDelims.npos;
+  }
+  return table;
+}();
 bool is_path_byte(unsigned char c) {
-  static constexpr std::string_view kSubDelims = "!$&'()*+,;=:@/";
-  return is_unreserved(c) || kSubDelims.find(static_cast<char>(c)) != std::string_view::npos;
+  return kPathBytes[c];
 }
 
 bool is_control(unsigned char c) {
@@ -111,6 +119,17 @@ bool hides_dot_segment(std::string_view element) {
   return reads_as_dots(element.substr(begin));
 }
 
+// Nothing to decode, to escape or to resolve: what nearly every path is.
+bool is_normal(std::string_view path) {
+  char before = '\0';
+  for (const char c : path) {
+    if (!is_path_byte(static_cast<unsigned char>(c))) return false;
+    if (before == '/' && (c == '/' || c == '.')) return false;
+    before = c;
+  }
+  return true;
+}
+
 // P2b and P2c in one pass over the elements.
 Result<std::string> resolve_segments(std::string_view path) {
   std::string out;
@@ -141,6 +160,7 @@ Result<std::string> resolve_segments(std::string_view path) {
 
 Result<std::string> normalise_request_path(std::string_view path) {
   if (!path.starts_with('/')) return bad_request("the request target does not begin with '/'");
+  if (is_normal(path)) return std::string(path);
   Result<std::string> decoded = decode_request(path);
   if (!decoded) return decoded;
   return resolve_segments(*decoded);

@@ -20,10 +20,9 @@ constexpr auto kSweepEvery = 5s;
 
 Worker::Worker(WorkerSetup setup)
     : index_(setup.index),
-      io_(std::in_place, 1),
-      pool_(*io_, setup.clock),
+      pool_(setup.clock),
       context_{.index = setup.index,
-               .io = *io_,
+               .loop = loop_,
                .clock = setup.clock,
                .options = setup.options,
                .trusted_proxies = setup.trusted_proxies,
@@ -38,12 +37,11 @@ Worker::Worker(WorkerSetup setup)
                .draining = false,
                .handshakes = {},
                .drain_signal = {}},
-      sweep_timer_(*io_) {
-  http_.emplace(*io_, std::move(setup.http_listener),
-                [this](tcp::socket socket) { serve(std::move(socket), http::Transport::Plain); });
-  https_.emplace(*io_, std::move(setup.https_listener),
-                 [this](tcp::socket socket) { serve(std::move(socket), http::Transport::Tls); });
-}
+      http_(loop_, std::move(setup.http_listener),
+            [this](net::Accepted client) { serve(std::move(client), http::Transport::Plain); }),
+      https_(loop_, std::move(setup.https_listener),
+             [this](net::Accepted client) { serve(std::move(client), http::Transport::Tls); }),
+      sweep_(loop_, pool_) {}
 
 Worker::~Worker() {
   stop();
@@ -56,10 +54,10 @@ void Worker::start() {
 void Worker::run() {
   const std::string name = "worker-" + std::to_string(index_);
   pthread_setname_np(pthread_self(), name.c_str());
-  sweep();
+  sweep_.arm(kSweepEvery);
   for (;;) {
     try {
-      io_->run();
+      loop_.run();
       return;
     } catch (const std::exception& error) {
       // Nothing on the data path throws; out of memory can. One operation is lost, the worker is
@@ -70,25 +68,25 @@ void Worker::run() {
 }
 
 void Worker::set_tables(config::TablesPtr tables, std::function<void()> applied) {
-  asio::post(*io_, [this, tables = std::move(tables), applied = std::move(applied)]() mutable {
+  loop_.post([this, tables = std::move(tables), applied = std::move(applied)]() mutable {
     // The old tables may be the last reference to many objects: freed after the new ones are in
     // force.
     std::swap(context_.tables, tables);
     pool_.drop_retired();
     if (!accepting_) {
       accepting_ = true;
-      http_->start();
-      https_->start();
+      http_.start();
+      https_.start();
     }
     applied();
   });
 }
 
-void Worker::serve(tcp::socket socket, http::Transport transport) {
+void Worker::serve(net::Accepted client, http::Transport transport) {
   metrics_.connections_accepted.add();
   metrics_.client_connections.fetch_add(1, std::memory_order_relaxed);
   ++open_;
-  asio::co_spawn(*io_, http::serve(context_, std::move(socket), transport),
+  asio::co_spawn(loop_.io(), http::serve(context_, std::move(client), transport),
                  [this](const std::exception_ptr& error) { connection_ended(error); });
 }
 
@@ -109,24 +107,20 @@ void Worker::check_gate() {
   if (open_ == 0 && on_empty_) std::exchange(on_empty_, nullptr)();
 }
 
-// Idle upstream connections age without any event of their own.
-void Worker::sweep() {
+void Worker::Sweep::on_timer() {
   pool_.close_idle();
-  sweep_timer_->expires_after(kSweepEvery);
-  sweep_timer_->async_wait([this](const error_code& error) {
-    if (!error) sweep();
-  });
+  arm(kSweepEvery);
 }
 
 void Worker::stop_accepting() {
-  asio::post(*io_, [this] {
-    http_->stop();
-    https_->stop();
+  loop_.post([this] {
+    http_.stop();
+    https_.stop();
   });
 }
 
 void Worker::drain(std::function<void()> done) {
-  asio::post(*io_, [this, done = std::move(done)]() mutable {
+  loop_.post([this, done = std::move(done)]() mutable {
     on_empty_ = std::move(done);
     context_.draining = true;
     context_.drain_signal.raise();
@@ -134,22 +128,18 @@ void Worker::drain(std::function<void()> done) {
   });
 }
 
-// The thread ends first, then nothing runs any more. Connections that are left are freed with the
-// io_context, their coroutines destroyed where they wait: what those refer to (context, pool,
-// counters) must still be there, and what belongs to the io_context must be gone.
+// The thread ends first, then nothing runs any more. Connections that are left end with their
+// coroutines, destroyed where they wait: what those refer to must still be there.
 void Worker::stop() {
   if (!thread_.joinable()) return;
-  asio::post(*io_, [this] {
-    http_->stop();
-    https_->stop();
-    io_->stop();
+  loop_.post([this] {
+    http_.stop();
+    https_.stop();
   });
+  loop_.stop();
   thread_.join();
-  http_.reset();
-  https_.reset();
-  sweep_timer_.reset();
+  loop_.end();
   pool_.stop();
-  io_.reset();
 }
 
 }  // namespace toyou

@@ -1,4 +1,4 @@
-// One worker: a thread with one io_context, its own listening sockets, its own upstream connections
+// One worker: a thread with an event loop, its own listening sockets, its own upstream connections
 // and its own counters. Workers share nothing on the hot path.
 //
 // Lifetime: start(), then stop_accepting() and drain() in a shutdown, then stop(). What it refers
@@ -9,10 +9,8 @@
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <thread>
 
-#include "common/asio.hpp"
 #include "common/owned_fd.hpp"
 #include "dataplane/http/client_connection.hpp"
 #include "dataplane/net/acceptor.hpp"
@@ -59,19 +57,28 @@ class Worker {
 
  private:
   void run();
-  void serve(tcp::socket socket, http::Transport transport);
+  void serve(net::Accepted client, http::Transport transport);
   void connection_ended(const std::exception_ptr& error);
   void check_gate();
-  void sweep();
+
+  // Idle upstream connections age without any event of their own.
+  class Sweep final : public net::Timer {
+   public:
+    Sweep(net::EventLoop& loop, upstream::Pool& pool) : Timer(loop), pool_(pool) {}
+
+   private:
+    void on_timer() override;
+    upstream::Pool& pool_;
+  };
 
   const unsigned index_;
-  std::optional<asio::io_context> io_;  // stop() says why it can go before the rest
+  net::EventLoop loop_;
   metrics::WorkerMetrics metrics_;
   upstream::Pool pool_;
   WorkerContext context_;
-  std::optional<net::Acceptor> http_;
-  std::optional<net::Acceptor> https_;
-  std::optional<asio::steady_timer> sweep_timer_;
+  net::Acceptor http_;
+  net::Acceptor https_;
+  Sweep sweep_;
   bool accepting_ = false;
   std::int64_t open_ = 0;  // client connections that serve() has not given back: the gate
   std::function<void()> on_empty_;

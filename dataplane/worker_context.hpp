@@ -2,13 +2,13 @@
 // said; it outlives every connection of the worker.
 #pragma once
 
-#include "common/asio.hpp"
 #include "common/clock.hpp"
 #include "dataplane/config/tables.hpp"
 #include "dataplane/connections/manager.hpp"
 #include "dataplane/drain_signal.hpp"
 #include "dataplane/metrics/worker_metrics.hpp"
 #include "dataplane/net/address_set.hpp"
+#include "dataplane/net/event_loop.hpp"
 #include "dataplane/net/handshake_gate.hpp"
 #include "dataplane/options.hpp"
 #include "dataplane/relay/engine.hpp"
@@ -21,7 +21,7 @@ class Pool;
 
 struct WorkerContext {
   unsigned index = 0;
-  asio::io_context& io;
+  net::EventLoop& loop;
   const Clock& clock;
   const DataplaneOptions& options;
   const net::AddressSet& trusted_proxies;

@@ -1,6 +1,7 @@
 #include "dataplane/config/loader.hpp"
 
 #include <poll.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 
@@ -42,6 +43,7 @@ void Loader::start() {
   stopping_ = false;
   reader_.remove_leftovers();
   thread_ = std::thread([this] { run(); });
+  pthread_setname_np(thread_.native_handle(), "loader");
 }
 
 void Loader::stop() {

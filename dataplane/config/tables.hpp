@@ -38,9 +38,14 @@ struct RouteState {
 
 // Per (upstream, address, port).
 struct EndpointState {
-  EndpointState(std::string a, std::uint16_t p) : address(std::move(a)), port(p) {}
+  EndpointState(std::string a, std::uint16_t p)
+      : address(std::move(a)),
+        port(p),
+        name((address.find(':') == std::string::npos ? address : "[" + address + "]") + ":" +
+             std::to_string(port)) {}
   const std::string address;
   const std::uint16_t port;
+  const std::string name;               // "address:port", IPv6 in brackets
   std::atomic<std::int64_t> active{0};  // requests under way and live pairs, over all workers
 };
 

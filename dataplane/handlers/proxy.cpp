@@ -63,12 +63,14 @@ asio::awaitable<bool> Proxy::open() {
 }
 
 asio::awaitable<Cause> Proxy::round_trip(Millis max_idle) {
-  connected_ = co_await upstream::connect(x_.worker, x_.guard,
-                                          {.backend = backend_,
-                                           .connect_timeout = x_.route->route.timeouts.connect,
-                                           .max_idle = max_idle});
+  connected_ =
+      co_await upstream::connect(x_.worker, x_.guard,
+                                 {.backend = backend_,
+                                  .connect_timeout = x_.route->route.timeouts.connect,
+                                  .max_idle = max_idle,
+                                  .look = repeatable() ? http::Look::Events : http::Look::Closer});
   if (connected_.cause != Cause::None) co_return connected_.cause;
-  x_.outcome.endpoint = http::format_endpoint(*connected_.connection->endpoint);
+  x_.outcome.endpoint = connected_.connection->endpoint->name;
   const SteadyTime began = x_.worker.clock.steady();
   co_await send_head();
   const Cause cause =

@@ -1,8 +1,6 @@
 // Server-sent events: a response that may be silent for long and last for hours. It is passed on as
 // it arrives, under the route's idle time only, and its backend is freed as soon as the client
 // leaves.
-#include <memory>
-
 #include "dataplane/handlers/handlers.hpp"
 #include "dataplane/handlers/proxy.hpp"
 
@@ -25,43 +23,29 @@ class ActiveStream {
 
 // Ends a stream during a drain, at a random time of the drain period: EventSource clients come back
 // at once, and should not all do so in the same moment.
-class DrainEnd {
+class DrainEnd final : private net::Timer {
  public:
   explicit DrainEnd(http::Exchange& x)
-      : state_(std::make_shared<State>(x.worker.io, &x.guard)),
+      : Timer(x.worker.loop),
+        guard_(x.guard),
         subscription_(x.worker.drain_signal.subscribe([this, &x] { begin(x); })) {
     if (x.worker.draining) begin(x);
   }
-  ~DrainEnd() {
-    state_->guard = nullptr;
-    state_->timer.cancel();
-  }
-  DrainEnd(const DrainEnd&) = delete;
-  DrainEnd& operator=(const DrainEnd&) = delete;
 
-  [[nodiscard]] bool came() const { return state_->came; }
+  [[nodiscard]] bool came() const { return came_; }
 
  private:
-  // Outlives this object as long as the timer's handler is queued.
-  struct State {
-    State(asio::io_context& io, http::Guard* g) : timer(io), guard(g) {}
-    asio::steady_timer timer;
-    http::Guard* guard;
-    bool came = false;
-  };
-
   void begin(http::Exchange& x) {
     const auto period = static_cast<std::uint64_t>(x.worker.options.drain_period.count());
-    const auto wait = static_cast<Millis::rep>(x.worker.pool.balancer().random(period));
-    state_->timer.expires_after(Millis(wait));
-    state_->timer.async_wait([state = state_](const error_code& ec) {
-      if (ec || state->guard == nullptr) return;
-      state->came = true;
-      state->guard->interrupt(http::Interruption::Stopped);
-    });
+    arm(Millis(static_cast<Millis::rep>(x.worker.pool.balancer().random(period))));
+  }
+  void on_timer() override {
+    came_ = true;
+    guard_.interrupt(http::Interruption::Stopped);
   }
 
-  std::shared_ptr<State> state_;
+  http::Guard& guard_;
+  bool came_ = false;
   DrainSignal::Subscription subscription_;
 };
 

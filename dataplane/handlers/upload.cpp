@@ -8,19 +8,18 @@ Upload::Upload(http::Exchange& exchange, http::Stream& upstream, HeadWait& wait)
     : x_(exchange),
       upstream_(upstream),
       wait_(wait),
-      guard_(exchange.worker.io),
-      ended_(exchange.worker.io, SteadyTime::max()) {}
+      guard_(exchange.worker.loop),
+      ended_(exchange.worker.loop) {}
 
 void Upload::start() {
   state_ = State::Running;
-  asio::co_spawn(x_.worker.io, run(), asio::detached);
+  asio::co_spawn(x_.worker.loop.io(), run(), asio::detached);
 }
 
 asio::awaitable<void> Upload::stop() {
   if (state_ != State::Running) co_return;
   guard_.interrupt(http::Interruption::Stopped);
-  error_code ignored;
-  co_await ended_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  co_await ended_.wait();
 }
 
 asio::awaitable<void> Upload::run() {
@@ -32,7 +31,7 @@ asio::awaitable<void> Upload::run() {
     if (!x_.outcome.response_begun) x_.guard.extend(wait_.remaining());
     x_.client.watch(x_.guard);
   }
-  ended_.cancel();
+  ended_.wake();
 }
 
 asio::awaitable<void> Upload::send() {

@@ -45,7 +45,7 @@ class Upload {
   http::Stream& upstream_;
   HeadWait& wait_;
   http::Guard guard_;
-  asio::steady_timer ended_;  // cancelled at the end
+  net::Waiter ended_;  // woken at the end
   State state_ = State::Idle;
   Cause failure_ = Cause::None;
 };

@@ -27,7 +27,7 @@ asio::awaitable<Cause> ask_backend(http::Exchange& x, const config::RouteBackend
       {.backend = &backend, .connect_timeout = timeouts.connect, .max_idle = Millis(0)});
   if (handshake.connected.cause != Cause::None) co_return handshake.connected.cause;
   upstream::Connection& connection = *handshake.connected.connection;
-  x.outcome.endpoint = http::format_endpoint(*connection.endpoint);
+  x.outcome.endpoint = connection.endpoint->name;
 
   HeadWait wait;
   wait.on_timeout = Cause::HandshakeTimeout;
@@ -105,7 +105,6 @@ asio::awaitable<void> finish_switch(http::Exchange& x, Handshake& handshake) {
     co_await http::fail_exchange(x, Cause::BackendProtocol);
     co_return;
   }
-  co_await x.client.settle();
   if (x.guard.interrupted() == http::Interruption::ClientGone) {
     co_await http::fail_exchange(x, Cause::ClientGone);
     co_return;

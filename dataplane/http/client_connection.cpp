@@ -20,27 +20,24 @@ namespace {
 
 constexpr std::size_t kRequestLineBytes = limits::kTargetBytes + 64;  // method and version beside
 
-Peer peer_of(const tcp::socket& socket, Transport transport) {
+Peer peer_of(const net::Accepted& client, Transport transport) {
   const bool tls = transport == Transport::Tls;
-  error_code ec;
-  const tcp::endpoint remote = socket.remote_endpoint(ec);
-  if (ec) return {.address = {}, .port = 0, .tls = tls};
-  const asio::ip::address& address = remote.address();
+  const asio::ip::address& address = client.address;
   if (address.is_v6() && address.to_v6().is_v4_mapped()) {
     const auto v4 = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
-    return {v4.to_string(), remote.port(), tls};
+    return {v4.to_string(), client.port, tls};
   }
-  return {address.to_string(), remote.port(), tls};
+  return {address.to_string(), client.port, tls};
 }
 
 // From accept to close or hand-over: reads heads, one exchange after the other.
 class ClientConnection {
  public:
-  ClientConnection(WorkerContext& worker, tcp::socket socket, Transport transport)
+  ClientConnection(WorkerContext& worker, net::Accepted client, Transport transport)
       : worker_(worker),
-        peer_(peer_of(socket, transport)),
-        stream_(std::move(socket), limits::kClientBufferBytes, limits::kHeadBytes),
-        guard_(worker.io),
+        peer_(peer_of(client, transport)),
+        stream_(worker.loop, std::move(client.fd), limits::kClientBufferBytes, limits::kHeadBytes),
+        guard_(worker.loop),
         scanner_(limits::kHeadBytes, kRequestLineBytes),
         drain_(worker.drain_signal.subscribe([this] { on_drain(); })) {}
 
@@ -118,7 +115,7 @@ void ClientConnection::on_drain() {
 // The time for a head begins with its first byte; for a connection's first one with the connection.
 asio::awaitable<HeadScanner::State> ClientConnection::wait_for_head(error_code& ec) {
   const Millis head_timeout = worker_.options.head_timeout;
-  SteadyTime due = std::chrono::steady_clock::now() + head_timeout;
+  SteadyTime due = worker_.loop.now() + head_timeout;
   bool line_skipped = false;  // RFC 9112 section 2.2: one empty line before a request is ignored
   scanner_.reset();
   while (true) {
@@ -137,13 +134,12 @@ asio::awaitable<HeadScanner::State> ClientConnection::wait_for_head(error_code& 
       co_return HeadScanner::State::Incomplete;
     }
     const bool between = idle_ && !first_;
-    Millis left =
-        std::max(Millis(1), std::chrono::ceil<Millis>(due - std::chrono::steady_clock::now()));
+    Millis left = std::max(Millis(1), std::chrono::ceil<Millis>(due - worker_.loop.now()));
     if (between) left = limits::kKeepAliveTimeout;
     ec = co_await stream_.fill(guard_, left);
     idle_ = false;
     if (ec) co_return HeadScanner::State::Incomplete;
-    if (between) due = std::chrono::steady_clock::now() + head_timeout;
+    if (between) due = worker_.loop.now() + head_timeout;
   }
 }
 
@@ -234,16 +230,15 @@ asio::awaitable<void> ClientConnection::dispatch(Exchange& x) {
 // forgotten for a moment (RFC 9112 section 9.6).
 asio::awaitable<void> ClientConnection::linger() {
   if (!stream_.socket().is_open()) co_return;
-  co_await stream_.settle();
   guard_.reset();
   error_code ec;
   stream_.shutdown_send();
-  const SteadyTime due = std::chrono::steady_clock::now() + limits::kLingerTime;
+  const SteadyTime due = worker_.loop.now() + limits::kLingerTime;
   std::size_t bytes = 0;
   while (!ec && bytes < limits::kLingerBytes) {
     bytes += stream_.input().size();
     stream_.input().consume(stream_.input().size());
-    const auto left = std::chrono::ceil<Millis>(due - std::chrono::steady_clock::now());
+    const auto left = std::chrono::ceil<Millis>(due - worker_.loop.now());
     if (left.count() <= 0) break;
     ec = co_await stream_.fill(guard_, left);
   }
@@ -251,9 +246,9 @@ asio::awaitable<void> ClientConnection::linger() {
 
 }  // namespace
 
-asio::awaitable<void> serve(WorkerContext& worker, tcp::socket socket, Transport transport) {
+asio::awaitable<void> serve(WorkerContext& worker, net::Accepted client, Transport transport) {
   try {
-    ClientConnection connection(worker, std::move(socket), transport);
+    ClientConnection connection(worker, std::move(client), transport);
     co_await connection.run();
   } catch (const std::exception& error) {
     log::error("a client connection was dropped", {{"error", error.what()}});

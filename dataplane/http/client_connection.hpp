@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "common/asio.hpp"
+#include "dataplane/net/acceptor.hpp"
 #include "dataplane/worker_context.hpp"
 
 namespace toyou::http {
@@ -11,6 +12,6 @@ namespace toyou::http {
 enum class Transport : std::uint8_t { Plain, Tls };
 
 // Runs on the worker's thread. Returns when the connection is closed or handed over; never throws.
-asio::awaitable<void> serve(WorkerContext& worker, tcp::socket socket, Transport transport);
+asio::awaitable<void> serve(WorkerContext& worker, net::Accepted client, Transport transport);
 
 }  // namespace toyou::http

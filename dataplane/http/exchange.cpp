@@ -1,7 +1,5 @@
 #include "dataplane/http/exchange.hpp"
 
-#include <fmt/format.h>
-
 #include "common/limits.hpp"
 #include "dataplane/upstream/pool.hpp"
 
@@ -50,12 +48,6 @@ asio::awaitable<void> fail_exchange(Exchange& x, Cause cause) {
     co_return;
   }
   co_await answer(x, {.cause = cause});
-}
-
-std::string format_endpoint(const config::EndpointState& endpoint) {
-  const bool v6 = endpoint.address.find(':') != std::string::npos;
-  return v6 ? fmt::format("[{}]:{}", endpoint.address, endpoint.port)
-            : fmt::format("{}:{}", endpoint.address, endpoint.port);
 }
 
 }  // namespace toyou::http

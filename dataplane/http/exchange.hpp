@@ -79,7 +79,4 @@ asio::awaitable<void> answer(Exchange& exchange, ErrorAnswer error);
 // The end of an exchange by `cause`: an answer where the cause has one and it is not too late.
 asio::awaitable<void> fail_exchange(Exchange& exchange, Cause cause);
 
-// "address:port", IPv6 in brackets.
-std::string format_endpoint(const config::EndpointState& endpoint);
-
 }  // namespace toyou::http

@@ -22,6 +22,7 @@ struct Field {
 // Reused from head to head: no allocation once it has grown.
 class Fields {
  public:
+  Fields() { fields_.reserve(kUsual); }
   void clear() { fields_.clear(); }
   void add(FieldId id, std::string_view name, std::string_view value) {
     fields_.push_back({id, false, name, value});
@@ -43,6 +44,7 @@ class Fields {
   [[nodiscard]] bool mark_hop_by_hop();
 
  private:
+  static constexpr std::size_t kUsual = 16;  // browsers send about as many
   std::vector<Field> fields_;
 };
 

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <iterator>
-
 namespace toyou::http {
 namespace {
 
@@ -47,12 +45,14 @@ void append_field(std::string& out, std::string_view name, std::string_view valu
 void append_framing(std::string& out, const Framing& framing) {
   if (framing.kind == Framing::Kind::Chunked) out += "Transfer-Encoding: chunked\r\n";
   if (framing.kind == Framing::Kind::Length) {
-    fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", framing.length);
+    const fmt::format_int length(framing.length);
+    append_field(out, "Content-Length", {length.data(), length.size()});
   }
 }
 
 void append_status_line(std::string& out, const ResponseHead& head) {
-  fmt::format_to(std::back_inserter(out), "HTTP/1.1 {} ", head.status);
+  const fmt::format_int status(head.status);
+  out.append("HTTP/1.1 ").append(status.data(), status.size()).append(" ");
   out.append(head.reason).append("\r\n");
 }
 

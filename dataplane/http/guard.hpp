@@ -1,16 +1,16 @@
 // What may end a wait from outside: a deadline, or the peer at the other end of the exchange
-// leaving. One per coroutine that waits; its socket operations then end with operation_aborted and
-// interrupted() says why.
+// leaving. One per coroutine that waits; interrupted() says why a wait has ended early.
 //
-// The timer is re-armed lazily: a deadline that moves later costs nothing until the timer fires.
-// Owner: the coroutine's frame; worker's thread.
+// A deadline that moves later costs nothing: the timer is armed again when it fires.
+// Owner: the coroutine's frame; loop's thread.
 #pragma once
 
 #include <cstdint>
-#include <memory>
 
 #include "common/asio.hpp"
 #include "common/clock.hpp"
+#include "dataplane/net/event_loop.hpp"
+#include "dataplane/net/waiter.hpp"
 
 namespace toyou::http {
 
@@ -21,17 +21,25 @@ enum class Interruption : std::uint8_t {
   Stopped,     // stays: the other coroutine of this exchange has failed
 };
 
-class Guard {
+class Guard final : private net::Timer {
  public:
-  explicit Guard(asio::io_context& io);
-  ~Guard();
-  Guard(const Guard&) = delete;
-  Guard& operator=(const Guard&) = delete;
+  explicit Guard(net::EventLoop& loop) : Timer(loop) {}
 
-  // The waits that follow are on `socket` and take `limit` at most (0: no limit). False:
-  // interrupted already, so nothing may be waited for.
-  [[nodiscard]] bool arm(tcp::socket& socket, Millis limit);
-  // Nothing is being waited for: the socket may go away.
+  // The waits that follow take `limit` at most in all (0: no limit). False: interrupted already, so
+  // nothing may be waited for.
+  [[nodiscard]] bool arm(Millis limit);
+  // Only while armed and not interrupted. Afterwards `waiter` was woken, or interrupted() says why
+  // not.
+  [[nodiscard]] asio::awaitable<void> wait(net::Waiter& waiter) {
+    target_ = &waiter;
+    return waiter.wait();
+  }
+  // The same, until the next turn at the latest.
+  [[nodiscard]] asio::awaitable<void> yield(net::Waiter& waiter) {
+    target_ = &waiter;
+    return waiter.next_turn();
+  }
+  // Nothing is being waited for: the waiters may go away.
   void disarm();
   // Moves the deadline of the wait that is under way.
   void extend(Millis limit);
@@ -44,14 +52,12 @@ class Guard {
   [[nodiscard]] bool timed_out() const { return why_ == Interruption::Timeout; }
 
  private:
-  struct State;
-  static void wait(const std::shared_ptr<State>& state);
-  void on_timer();
+  void on_timer() override;
   void set_deadline(Millis limit);
 
-  std::shared_ptr<State> state_;
-  tcp::socket* target_ = nullptr;
+  net::Waiter* target_ = nullptr;
   SteadyTime deadline_ = SteadyTime::max();
+  SteadyTime expiry_ = SteadyTime::max();  // of the timer; max: not armed
   Interruption why_ = Interruption::None;
 };
 

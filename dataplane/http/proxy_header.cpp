@@ -30,17 +30,12 @@ bool good(ProxyHeaderResult result) {
 
 // Waits for bytes. False: `found` says why there are none.
 asio::awaitable<bool> wait_for_bytes(Stream& stream, Guard& guard, SteadyTime due, Found& found) {
-  const auto left = std::chrono::ceil<Millis>(due - std::chrono::steady_clock::now());
-  error_code ec = asio::error::operation_aborted;
-  if (guard.arm(stream.socket(), std::max(left, Millis(1)))) {
-    co_await stream.socket().async_wait(tcp::socket::wait_read,
-                                        asio::redirect_error(asio::use_awaitable, ec));
-  }
+  const auto left = std::chrono::ceil<Millis>(due - stream.socket().loop().now());
+  const error_code ec = co_await stream.wait_readable(guard, std::max(left, Millis(1)));
   if (guard.timed_out()) {
     found.result = ProxyHeaderResult::Timeout;
     found.reason = "the header took too long";
   }
-  guard.disarm();
   co_return !ec;
 }
 
@@ -48,11 +43,15 @@ asio::awaitable<bool> wait_for_bytes(Stream& stream, Guard& guard, SteadyTime du
 // own first byte. True: there is nothing more to wait for.
 bool take_header(Stream& stream, std::string& head, Found& found) {
   static thread_local std::array<char, limits::kProxyHeaderBytes> bytes;
-  const int fd = stream.socket().native_handle();
+  const int fd = stream.socket().fd();
   std::memcpy(bytes.data(), head.data(), head.size());
   char* const fresh = bytes.data() + head.size();
   const ssize_t n = ::recv(fd, fresh, bytes.size() - head.size(), MSG_PEEK | MSG_DONTWAIT);
-  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+  if (n < 0 && errno == EINTR) return false;
+  if (n < 0 && errno == EAGAIN) {
+    stream.socket().wait_for_read_event();
+    return false;
+  }
   if (n <= 0) return true;
   const std::size_t size = head.size() + static_cast<std::size_t>(n);
   const ProxyProgress progress = parse_proxy_header({bytes.data(), size}, found.header);
@@ -71,6 +70,7 @@ bool take_header(Stream& stream, std::string& head, Found& found) {
       break;
   }
   ::recv(fd, fresh, static_cast<std::size_t>(n), MSG_DONTWAIT);
+  stream.socket().wait_for_read_event();
   head.assign(bytes.data(), size);
   return false;
 }
@@ -87,7 +87,7 @@ asio::awaitable<Found> find_header(WorkerContext& worker, Stream& stream, Guard&
                                    bool speaks_tls) {
   Found found;
   std::string head;
-  const SteadyTime due = std::chrono::steady_clock::now() + worker.options.head_timeout;
+  const SteadyTime due = worker.loop.now() + worker.options.head_timeout;
   while (co_await wait_for_bytes(stream, guard, due, found)) {
     if (take_header(stream, head, found)) break;
   }

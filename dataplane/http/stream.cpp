@@ -1,89 +1,52 @@
 #include "dataplane/http/stream.hpp"
 
-#include <poll.h>
-
 namespace toyou::http {
 namespace {
 
-constexpr std::chrono::seconds kWatchInterval{1};  // of a peer that has sent more than fits
-
-// Even behind bytes that nobody has read yet.
-bool has_hung_up(int fd) {
-  pollfd state{.fd = fd, .events = POLLRDHUP, .revents = 0};
-  return ::poll(&state, 1, 0) > 0;
-}
+// A peer that sends as fast as it is read must let the others have their turn.
+constexpr unsigned kFillsPerTurn = 16;
 
 }  // namespace
 
 void Buffers::consume(std::size_t bytes) {
   bytes_ -= bytes;
   while (bytes > 0) {
-    asio::const_buffer& piece = pieces_[first_];
-    if (bytes < piece.size()) {
-      piece += bytes;
+    iovec& piece = pieces_[first_];
+    if (bytes < piece.iov_len) {
+      piece.iov_base = static_cast<char*>(piece.iov_base) + bytes;
+      piece.iov_len -= bytes;
       return;
     }
-    bytes -= piece.size();
+    bytes -= piece.iov_len;
     ++first_;
   }
 }
 
-// Outlives the stream as long as the handler of a read is queued.
-struct Stream::Background {
-  Background(const asio::any_io_executor& executor, Stream* s)
-      : done(executor, SteadyTime::max()), check(executor), stream(s) {}
-  asio::steady_timer done;   // cancelled when the read is over
-  asio::steady_timer check;  // until the next look at a peer whose bytes have no room
-  Stream* stream;
-  bool pending = false;
-
-  static void end(const std::shared_ptr<Background>& self, error_code ec, std::size_t bytes) {
-    self->pending = false;
-    if (self->stream != nullptr) self->stream->on_background(ec, bytes);
-    self->done.cancel();
-  }
-};
-
-Stream::Stream(tcp::socket socket, std::size_t initial_bytes, std::size_t limit_bytes)
-    : socket_(std::move(socket)), input_(initial_bytes, limit_bytes) {
-  error_code ignored;
-  socket_.set_option(tcp::no_delay(true), ignored);
-  socket_.non_blocking(true, ignored);
-}
-
-Stream::~Stream() {
-  if (!background_) return;
-  background_->stream = nullptr;
-  background_->check.cancel();
-}
-
 asio::awaitable<error_code> Stream::fill(Guard& guard, Millis limit) {
-  error_code ec;
-  const std::size_t before = input_.size();
-  if (!guard.arm(socket_, limit)) co_return asio::error::operation_aborted;
-  if (background_ && background_->pending) {
-    co_await wait_background();
-    guard.disarm();
-    if (input_.size() > before) co_return error_code{};
-    if (guard.interrupted() != Interruption::None) co_return asio::error::operation_aborted;
-    if (!guard.arm(socket_, limit)) co_return asio::error::operation_aborted;
-  }
   const InputBuffer::Space space = input_.reserve();
-  if (ended_) ec = ended_;
-  if (!ec && space.size == 0) ec = asio::error::no_buffer_space;
-  if (ec) {
+  if (space.size == 0) co_return asio::error::no_buffer_space;
+  if (!guard.arm(limit)) co_return asio::error::operation_aborted;
+  if (++fills_ == kFillsPerTurn) {
+    fills_ = 0;
+    co_await guard.yield(reading());
+  }
+  error_code ec = asio::error::would_block;
+  if (tls_ && guard.interrupted() == Interruption::None) {
+    ec = co_await fill_secure(guard, space);
     guard.disarm();
     co_return ec;
   }
-  if (tls_) {
-    ec = co_await read_secure(space);
-    guard.disarm();
-    co_return ec;
+  while (guard.interrupted() == Interruption::None) {
+    if (readable()) {
+      ec = {};
+      input_.commit(read({space.data, space.size}, ec));
+      if (ec != asio::error::would_block) break;
+    }
+    fills_ = 0;
+    co_await guard.wait(reading());
   }
-  const std::size_t bytes = co_await socket_.async_read_some(
-      asio::buffer(space.data, space.size), asio::redirect_error(asio::use_awaitable, ec));
   guard.disarm();
-  input_.commit(bytes);
+  if (ec == asio::error::would_block) co_return asio::error::operation_aborted;
   co_return ec;
 }
 
@@ -94,114 +57,63 @@ asio::awaitable<error_code> Stream::write(Guard& guard, Millis limit, Buffers bu
     co_return ec;
   }
   while (buffers.bytes() > 0) {
-    std::size_t written = socket_.write_some(buffers, ec);
-    if (ec == asio::error::would_block || ec == asio::error::try_again) {
+    if (writable()) {
+      buffers.consume(Socket::write(buffers.pieces(), ec));
+      if (ec && ec != asio::error::would_block) co_return ec;
       ec = {};
-      if (!guard.arm(socket_, limit)) co_return asio::error::operation_aborted;
-      written =
-          co_await socket_.async_write_some(buffers, asio::redirect_error(asio::use_awaitable, ec));
+      continue;
     }
-    if (ec) co_return ec;
-    buffers.consume(written);
+    if (!guard.arm(limit)) co_return asio::error::operation_aborted;
+    co_await guard.wait(writing());
+    if (guard.interrupted() != Interruption::None) co_return asio::error::operation_aborted;
   }
+  co_return ec;
+}
+
+asio::awaitable<error_code> Stream::wait_readable(Guard& guard, Millis limit) {
+  if (readable()) co_return error_code{};
+  if (!guard.arm(limit)) co_return asio::error::operation_aborted;
+  co_await guard.wait(reading());
+  guard.disarm();
+  if (guard.interrupted() != Interruption::None) co_return asio::error::operation_aborted;
+  co_return error_code{};
+}
+
+asio::awaitable<error_code> Stream::discard(Guard& guard, Millis limit) {
+  static thread_local std::array<char, 16'384> sink;  // nobody reads what it holds
+  error_code ec;
+  do {
+    ec = co_await wait_readable(guard, limit);
+    if (!ec) read(sink, ec);
+  } while (ec == asio::error::would_block);
   co_return ec;
 }
 
 void Stream::watch(Guard& guard) {
   watcher_ = &guard;
-  if (ended_) {
+  if (ended()) {
     guard.interrupt(Interruption::ClientGone);
-    return;
-  }
-  if (!background_) background_ = std::make_shared<Background>(socket_.get_executor(), this);
-  if (!background_->pending) start_background();
-}
-
-void Stream::start_background() {
-  if (tls_) {
-    if (!take_what_came()) return;
-    background_->pending = true;
-    const auto what =
-        tls_->read_waits_to_write() ? tcp::socket::wait_write : tcp::socket::wait_read;
-    socket_.async_wait(
-        what, [background = background_](error_code ec) { Background::end(background, ec, 0); });
-    return;
-  }
-  const InputBuffer::Space space = input_.tail();
-  if (space.size == 0) {
-    check_later();
-    return;
-  }
-  background_->pending = true;
-  socket_.async_read_some(asio::buffer(space.data, space.size),
-                          [background = background_](error_code ec, std::size_t bytes) {
-                            Background::end(background, ec, bytes);
-                          });
-}
-
-void Stream::on_background(const error_code& ec, std::size_t bytes) {
-  input_.commit(bytes);
-  if (ec == asio::error::operation_aborted) return;
-  if (ec) {
-    ended_ = ec;
-    if (watcher_ != nullptr) watcher_->interrupt(Interruption::ClientGone);
-    return;
-  }
-  if (watcher_ != nullptr) start_background();
-}
-
-// Views into input() may be in use, so no room can be made: an end is looked for instead.
-void Stream::check_later() {
-  background_->check.expires_after(kWatchInterval);
-  background_->check.async_wait([background = background_](error_code ec) {
-    Stream* const stream = background->stream;
-    if (ec || stream == nullptr || stream->watcher_ == nullptr) return;
-    if (has_hung_up(stream->socket_.native_handle())) {
-      stream->watcher_->interrupt(Interruption::ClientGone);
-    } else {
-      stream->check_later();
-    }
-  });
-}
-
-asio::awaitable<void> Stream::wait_background() {
-  error_code ignored;
-  const std::shared_ptr<Background> background = background_;
-  if (background->pending) {
-    co_await background->done.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  } else if (tls_) {
+    look_for_close_notify();
   }
 }
 
-asio::awaitable<void> Stream::settle() {
-  watcher_ = nullptr;
-  if (!background_ || !background_->pending) co_return;
-  error_code ignored;
-  socket_.cancel(ignored);
-  co_await wait_background();
+void Stream::on_readable() {
+  if (watcher_ != nullptr && tls_) look_for_close_notify();
 }
 
-int Stream::release() {
-  error_code ec;
-  const int fd = socket_.release(ec);
-  return ec ? -1 : fd;
+void Stream::on_end() {
+  if (watcher_ != nullptr) watcher_->interrupt(Interruption::ClientGone);
 }
 
 void Stream::shutdown_send() {
-  error_code ignored;
   if (tls_) tls_->close_notify();
-  socket_.shutdown(tcp::socket::shutdown_send, ignored);
+  Socket::shutdown_send();
 }
 
 void Stream::close() {
-  error_code ignored;
-  if (tls_ && socket_.is_open()) tls_->close_notify();
-  socket_.close(ignored);
-}
-
-void Stream::abort() {
-  error_code ignored;
-  socket_.set_option(asio::socket_base::linger(true, 0), ignored);
-  socket_.close(ignored);
+  if (tls_ && is_open()) tls_->close_notify();
+  Socket::close();
 }
 
 }  // namespace toyou::http

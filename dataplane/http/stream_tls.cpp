@@ -11,6 +11,7 @@
 namespace toyou::http {
 namespace {
 
+constexpr int kLooks = 8;  // reads on one event, of records that may carry nothing
 constexpr std::size_t kRecordBytes = 16'384;  // plain bytes of a full record
 
 bool waits(tls::Status status) {
@@ -46,14 +47,14 @@ bool is_silent_socket(int fd) {
 // The next record: small pieces (a head, chunk lines, data) travel as one.
 std::span<const char> next_record(const Buffers& buffers) {
   static thread_local std::array<char, kRecordBytes> record;
-  const asio::const_buffer& first = *buffers.begin();
-  if (first.size() >= kRecordBytes || first.size() == buffers.bytes()) {
-    return {static_cast<const char*>(first.data()), first.size()};
+  const iovec& first = buffers.pieces().front();
+  if (first.iov_len >= kRecordBytes || first.iov_len == buffers.bytes()) {
+    return {static_cast<const char*>(first.iov_base), first.iov_len};
   }
   std::size_t size = 0;
-  for (const asio::const_buffer& piece : buffers) {
-    const std::size_t part = std::min(piece.size(), record.size() - size);
-    std::memcpy(record.data() + size, piece.data(), part);
+  for (const iovec& piece : buffers.pieces()) {
+    const std::size_t part = std::min(piece.iov_len, record.size() - size);
+    std::memcpy(record.data() + size, piece.iov_base, part);
     size += part;
     if (size == record.size()) break;
   }
@@ -62,10 +63,13 @@ std::span<const char> next_record(const Buffers& buffers) {
 
 }  // namespace
 
-bool Stream::is_silent() {
-  if (!tls_) return is_silent_socket(socket_.native_handle());
+bool Stream::is_silent(Look look) {
+  if (look == Look::Events && !readable()) return true;
+  if (!tls_) return is_silent_socket(fd());
   char byte = 0;
-  return tls_->read({&byte, 1}).status == tls::Status::WantRead;
+  if (tls_->read({&byte, 1}).status != tls::Status::WantRead) return false;
+  if (!tls_->more()) wait_for_read_event();
+  return true;
 }
 
 tls::ChannelPtr Stream::release_tls() {
@@ -73,68 +77,80 @@ tls::ChannelPtr Stream::release_tls() {
   return std::move(tls_);
 }
 
-asio::awaitable<error_code> Stream::wait_for(tls::Status status) {
-  error_code ec;
-  co_await socket_.async_wait(
-      status == tls::Status::WantWrite ? tcp::socket::wait_write : tcp::socket::wait_read,
-      asio::redirect_error(asio::use_awaitable, ec));
-  co_return ec;
+// The channel reads and writes the descriptor itself, and has found that it blocks, or that it has
+// read as much as one call may.
+asio::awaitable<void> Stream::wait_for(Guard& guard, tls::Status status) {
+  fills_ = 0;
+  if (status == tls::Status::WantWrite) {
+    wait_for_write_event();
+    if (!writable()) co_await guard.wait(writing());
+  } else if (tls_->more()) {
+    co_await guard.yield(reading());
+  } else {
+    wait_for_read_event();
+    if (!readable()) co_await guard.wait(reading());
+  }
 }
 
 asio::awaitable<error_code> Stream::handshake(Guard& guard, Millis limit) {
+  if (!guard.arm(limit)) co_return asio::error::operation_aborted;
   error_code ec;
-  const SteadyTime due = std::chrono::steady_clock::now() + limit;
   while (true) {
     const tls::Status status = tls_->handshake();
     ec = error_of(status, *tls_);
-    if (!waits(status)) co_return ec;
-    const auto left = std::chrono::ceil<Millis>(due - std::chrono::steady_clock::now());
-    if (!guard.arm(socket_, std::max(left, Millis(1)))) co_return asio::error::operation_aborted;
-    ec = co_await wait_for(status);
-    guard.disarm();
-    if (ec) co_return ec;
+    if (!waits(status)) break;
+    co_await wait_for(guard, status);
+    if (guard.interrupted() == Interruption::None) continue;
+    ec = asio::error::operation_aborted;
+    break;
   }
+  guard.disarm();
+  co_return ec;
 }
 
-asio::awaitable<error_code> Stream::read_secure(InputBuffer::Space space) {
-  error_code ec;
-  while (!ec) {
+asio::awaitable<error_code> Stream::fill_secure(Guard& guard, InputBuffer::Space space) {
+  while (true) {
     const tls::Moved moved = tls_->read({space.data, space.size});
     input_.commit(moved.bytes);
-    if (moved.bytes > 0) break;
-    ec = error_of(moved.status, *tls_);
-    if (!ec) ec = co_await wait_for(moved.status);
+    if (moved.bytes > 0) co_return error_code{};
+    const error_code ec = error_of(moved.status, *tls_);
+    if (ec) co_return ec;
+    co_await wait_for(guard, moved.status);
+    if (guard.interrupted() != Interruption::None) co_return asio::error::operation_aborted;
   }
-  co_return ec;
 }
 
 // What was not taken is given again with the same beginning: the pieces stay as they are.
 asio::awaitable<error_code> Stream::write_secure(Guard& guard, Millis limit, Buffers& buffers) {
-  error_code ec;
   while (buffers.bytes() > 0) {
     const tls::Moved moved = tls_->write(next_record(buffers));
     buffers.consume(moved.bytes);
     if (moved.bytes > 0) continue;
-    ec = error_of(moved.status, *tls_);
+    const error_code ec = error_of(moved.status, *tls_);
     if (ec) co_return ec;
-    if (!guard.arm(socket_, limit)) co_return asio::error::operation_aborted;
-    ec = co_await wait_for(moved.status);
-    if (ec) co_return ec;
+    if (!guard.arm(limit)) co_return asio::error::operation_aborted;
+    co_await wait_for(guard, moved.status);
+    if (guard.interrupted() != Interruption::None) co_return asio::error::operation_aborted;
   }
-  co_return ec;
+  co_return error_code{};
 }
 
-// A background read of TLS: what it holds already makes no event. True: more comes with one.
-bool Stream::take_what_came() {
-  while (true) {
+// It can stand behind other records, which are read as far as there is room; more than that is left
+// to the end of the exchange.
+void Stream::look_for_close_notify() {
+  for (int i = 0; i < kLooks; ++i) {
     const InputBuffer::Space space = input_.tail();
-    if (space.size == 0) return false;
+    if (space.size == 0) return;
     const tls::Moved moved = tls_->read({space.data, space.size});
     input_.commit(moved.bytes);
-    if (moved.bytes > 0) continue;
-    const error_code ec = error_of(moved.status, *tls_);
-    if (ec) on_background(ec, 0);
-    return !ec;
+    if (error_of(moved.status, *tls_)) {
+      watcher_->interrupt(Interruption::ClientGone);
+      return;
+    }
+    if (moved.bytes == 0 && !tls_->more()) {
+      wait_for_read_event();
+      return;
+    }
   }
 }
 

@@ -77,19 +77,14 @@ HandshakeResult result_of(const WorkerContext& worker, const Guard& guard,
 asio::awaitable<Ended> refuse_every_name(WorkerContext& worker, Stream& stream, Guard& guard) {
   Ended ended;
   ended.result = HandshakeResult::ClientGone;
-  std::array<char, 512> sink;
-  error_code ec = asio::error::operation_aborted;
-  if (guard.arm(stream.socket(), worker.options.tls_handshake_timeout)) {
-    co_await stream.socket().async_read_some(asio::buffer(sink),
-                                             asio::redirect_error(asio::use_awaitable, ec));
-  }
+  error_code ec = co_await stream.discard(guard, worker.options.tls_handshake_timeout);
   if (ec) {
     ended.result = result_of(worker, guard, HandshakeResult::ClientGone);
-    guard.disarm();
     co_return ended;
   }
-  guard.disarm();
-  stream.socket().write_some(asio::buffer(kUnrecognizedName), ec);
+  Buffers alert;
+  alert.add({reinterpret_cast<const char*>(kUnrecognizedName.data()), kUnrecognizedName.size()});
+  stream.socket().write(alert.pieces(), ec);
   ended.result = HandshakeResult::UnrecognizedName;
   co_return ended;
 }
@@ -97,8 +92,7 @@ asio::awaitable<Ended> refuse_every_name(WorkerContext& worker, Stream& stream, 
 asio::awaitable<Ended> negotiate(WorkerContext& worker, Stream& stream, Guard& guard,
                                  tls::CertificateTablePtr certificates) {
   Ended ended;
-  auto channel =
-      tls::Channel::accept(worker.tls, stream.socket().native_handle(), std::move(certificates));
+  auto channel = tls::Channel::accept(worker.tls, stream.socket().fd(), std::move(certificates));
   if (!channel) co_return ended;
   stream.secure(std::move(channel));
   const error_code ec = co_await stream.handshake(guard, worker.options.tls_handshake_timeout);
@@ -113,15 +107,11 @@ asio::awaitable<Ended> negotiate(WorkerContext& worker, Stream& stream, Guard& g
 
 // Unread bytes at close(2) would reset the connection, and the alert with it.
 asio::awaitable<void> let_alert_arrive(Stream& stream, Guard& guard) {
-  static thread_local std::array<char, 16'384> sink;  // nobody reads what it holds
   error_code ec;
-  stream.socket().shutdown(tcp::socket::shutdown_send, ec);
+  stream.socket().shutdown_send();
   for (int i = 0; !ec && i < kAlertLingerReads; ++i) {
-    if (!guard.arm(stream.socket(), kAlertLinger)) break;
-    co_await stream.socket().async_read_some(asio::buffer(sink),
-                                             asio::redirect_error(asio::use_awaitable, ec));
+    ec = co_await stream.discard(guard, kAlertLinger);
   }
-  guard.disarm();
 }
 
 }  // namespace

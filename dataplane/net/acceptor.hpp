@@ -1,24 +1,32 @@
-// Accepts connections of one listening socket on a worker's thread.
+// Accepts connections of one listening socket on a worker's thread: one a turn, so that a storm of
+// newcomers leaves every turn to those that are there.
 //
-// Owner: the worker, which keeps it until the worker's io_context is gone. All functions on the
-// worker's thread.
+// Owner: the worker. All functions on the loop's thread.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 
 #include "common/asio.hpp"
 #include "common/owned_fd.hpp"
+#include "dataplane/net/event_loop.hpp"
 
 namespace toyou::net {
 
-class Acceptor {
+struct Accepted {
+  OwnedFd fd;  // non-blocking, with TCP_NODELAY
+  asio::ip::address address;
+  std::uint16_t port = 0;
+};
+
+class Acceptor final : private EventTarget, private Timer {
  public:
-  using OnSocket = std::function<void(tcp::socket)>;  // TCP_NODELAY is set
+  using OnAccepted = std::function<void(Accepted)>;
 
-  // `listener`: listening and non-blocking.
-  Acceptor(asio::io_context& io, OwnedFd listener, OnSocket on_socket);
+  // `listener`: of open_listeners().
+  Acceptor(EventLoop& loop, OwnedFd listener, OnAccepted on_accepted);
 
-  void start();
+  void start();  // throws std::system_error
 
   // Takes the connections that wait in the kernel's queue (closing would reset them), then closes.
   void stop();
@@ -26,16 +34,15 @@ class Acceptor {
   [[nodiscard]] std::uint64_t pauses() const { return pauses_; }
 
  private:
-  asio::awaitable<void> run();
-  void deliver(tcp::socket socket);
-  void report_pause(const error_code& error);
+  void on_events(std::uint32_t events) override;
+  void on_timer() override;
+  [[nodiscard]] int accept_one();
+  void pause(int error);
 
-  asio::io_context& io_;
-  tcp::acceptor acceptor_;
-  asio::steady_timer pause_;
-  OnSocket on_socket_;
+  OwnedFd listener_;
+  OnAccepted on_accepted_;
   std::uint64_t pauses_ = 0;
-  std::chrono::steady_clock::time_point last_report_{};
+  SteadyTime last_report_{};
 };
 
 }  // namespace toyou::net

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -78,6 +79,8 @@ Result<OwnedFd> bind_socket(const SocketAddress& at, std::uint16_t port, Sharing
   if (at.family() == AF_INET6) {
     ok = ok && set_flag(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, at.dual_stack ? 0 : 1);
   }
+  // For its connections to inherit.
+  ok = ok && set_flag(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
   if (!ok) return tl::unexpected(system_error("setsockopt", port));
   if (bind(fd.get(), at.get(), at.length) != 0) return tl::unexpected(system_error("bind", port));
   return fd;

@@ -14,11 +14,11 @@
 #include <span>
 
 #include "common/cause.hpp"
+#include "common/timer_wheel.hpp"
 #include "dataplane/relay/close_frame.hpp"
 #include "dataplane/relay/frame_machine.hpp"
 #include "dataplane/relay/handoff.hpp"
 #include "dataplane/relay/send_backlog.hpp"
-#include "dataplane/relay/timer_wheel.hpp"
 
 namespace toyou::relay {
 

@@ -2,8 +2,8 @@
 // waits for a turn. The lists are intrusive: moving a pair allocates nothing.
 #pragma once
 
+#include "common/timer_wheel.hpp"
 #include "dataplane/relay/pair.hpp"
-#include "dataplane/relay/timer_wheel.hpp"
 
 namespace toyou::relay {
 

@@ -248,6 +248,7 @@ Status Channel::handshake() {
   const int done = SSL_do_handshake(ssl_.get());
   if (done == 1) return finish_handshake();
   const int error = SSL_get_error(ssl_.get(), done);
+  more_ = !drained_;
   if (error == SSL_ERROR_WANT_READ) return Status::WantRead;
   if (error == SSL_ERROR_WANT_WRITE) return Status::WantWrite;
   if (result_ != HandshakeResult::UnrecognizedName) result_ = classify(ERR_peek_error());

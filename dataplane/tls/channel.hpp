@@ -83,7 +83,7 @@ class Channel {
   // Reads as much as there is and fits, with a bounded number of reads of the descriptor, so that
   // no peer keeps us busy with records that carry nothing.
   Moved read(std::span<char> into);
-  // The last read() left something behind: it may bring more without any event.
+  // The last read() or handshake() left something behind: it may bring more without any event.
   [[nodiscard]] bool more() const { return more_; }
   // The last read() found the descriptor empty, rather than stopped after a short read.
   [[nodiscard]] bool empty() const { return empty_; }

@@ -1,6 +1,11 @@
 #include "dataplane/upstream/connect.hpp"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <string>
 
 #include "common/limits.hpp"
@@ -11,14 +16,42 @@ namespace {
 
 using EndpointPtr = std::shared_ptr<config::EndpointState>;
 
-Cause cause_of(const error_code& ec, const http::Guard& guard) {
-  if (guard.interrupted() == http::Interruption::Timeout) return Cause::ConnectTimeout;
-  if (guard.interrupted() != http::Interruption::None) return Cause::ClientGone;
-  if (ec == asio::error::no_descriptors || ec == asio::error::no_memory ||
-      ec == asio::error::no_buffer_space || ec.value() == ENFILE || ec.value() == EADDRNOTAVAIL) {
-    return Cause::Overload;
+Cause cause_of(int error) {
+  switch (error) {
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ENOBUFS:
+    case EADDRNOTAVAIL:
+      return Cause::Overload;
+    case ETIMEDOUT:
+      return Cause::ConnectTimeout;
+    default:
+      return Cause::ConnectRefused;
   }
-  return ec == asio::error::timed_out ? Cause::ConnectTimeout : Cause::ConnectRefused;
+}
+
+// A socket that is being connected. `error`: errno where there is none.
+OwnedFd begin_connect(const config::EndpointState& endpoint, int& error) {
+  error_code ec;
+  const asio::ip::address address = asio::ip::make_address(endpoint.address, ec);
+  if (ec) {
+    error = EAFNOSUPPORT;
+    return {};
+  }
+  const tcp::endpoint remote(address, endpoint.port);
+  OwnedFd fd(::socket(remote.protocol().family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+                      IPPROTO_TCP));
+  if (fd) {
+    const int on = 1;
+    ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (::connect(fd.get(), remote.data(), static_cast<socklen_t>(remote.size())) == 0 ||
+        errno == EINPROGRESS) {
+      return fd;
+    }
+  }
+  error = errno;
+  return {};
 }
 
 // The handshake with a backend, in what is left of the time for connecting.
@@ -26,7 +59,7 @@ asio::awaitable<Cause> secure(WorkerContext& worker, http::Guard& guard, Connect
                               Millis timeout, Millis spent) {
   http::Stream& stream = connection.stream;
   tls::ChannelPtr channel =
-      tls::Channel::connect(*connection.tls, stream.socket().native_handle(),
+      tls::Channel::connect(*connection.tls, stream.socket().fd(),
                             worker.pool.sessions().slot(connection.endpoint, connection.tls));
   if (!channel) co_return Cause::Overload;
   stream.secure(std::move(channel));
@@ -46,29 +79,34 @@ asio::awaitable<Cause> secure(WorkerContext& worker, http::Guard& guard, Connect
 // `connected` gets its connection or its cause.
 asio::awaitable<void> dial(WorkerContext& worker, http::Guard& guard, EndpointPtr endpoint,
                            Wish wish, Connected& connected) {
-  error_code ec;
-  const asio::ip::address address = asio::ip::make_address(endpoint->address, ec);
-  const tcp::endpoint remote(address, endpoint->port);
-  tcp::socket socket(worker.io);
-  if (!ec) socket.open(remote.protocol(), ec);
-  if (ec) {
-    connected.cause = cause_of(ec, guard);
+  int error = 0;
+  const SteadyTime began = worker.clock.steady();
+  OwnedFd fd = begin_connect(*endpoint, error);
+  if (!fd) {
+    connected.cause = cause_of(error);
     co_return;
   }
-  if (!guard.arm(socket, wish.connect_timeout)) {
+  if (!guard.arm(wish.connect_timeout)) {
     connected.cause = Cause::ClientGone;
     co_return;
   }
-  const SteadyTime began = worker.clock.steady();
-  co_await socket.async_connect(remote, asio::redirect_error(asio::use_awaitable, ec));
-  if (ec) connected.cause = cause_of(ec, guard);
+  auto connection = std::make_unique<Connection>(worker.loop, std::move(fd), std::move(endpoint));
+  net::Socket& socket = connection->stream.socket();
+  if (!socket.writable()) co_await guard.wait(socket.writing());
   guard.disarm();
-  if (ec) co_return;
+  if (guard.interrupted() != http::Interruption::None) {
+    connected.cause = guard.timed_out() ? Cause::ConnectTimeout : Cause::ClientGone;
+    co_return;
+  }
+  error = socket.connect_error();
+  if (error != 0) {
+    connected.cause = cause_of(error);
+    co_return;
+  }
   worker.metrics.upstream_connects.add();
   worker.metrics.upstream_connect_seconds.observe(
       std::chrono::duration<double>(worker.clock.steady() - began).count());
   connected.cause = Cause::None;
-  auto connection = std::make_unique<Connection>(std::move(socket), std::move(endpoint));
   if (wish.backend->tls) {
     connection->tls = wish.backend->tls;
     const Millis spent = std::chrono::floor<Millis>(worker.clock.steady() - began);
@@ -81,8 +119,7 @@ asio::awaitable<void> dial(WorkerContext& worker, http::Guard& guard, EndpointPt
 }  // namespace
 
 void note_tls_failure(const Connection& connection, const std::string& reason) {
-  log::access("tls to backend failed", {{"endpoint", connection.endpoint->address + ":" +
-                                                         std::to_string(connection.endpoint->port)},
+  log::access("tls to backend failed", {{"endpoint", connection.endpoint->name},
                                         {"server_name", connection.tls->server_name},
                                         {"reason", reason}});
 }
@@ -98,7 +135,8 @@ asio::awaitable<Connected> connect(WorkerContext& worker, http::Guard& guard, Wi
     if (!tried.empty()) worker.metrics.upstream_retries.add();
     connected.active = ActiveToken(endpoint);
     if (wish.max_idle.count() > 0) {
-      connected.connection = worker.pool.take(*endpoint, wish.backend->tls.get(), wish.max_idle);
+      connected.connection =
+          worker.pool.take(*endpoint, wish.backend->tls.get(), wish.max_idle, wish.look);
       if (connected.connection) connected.cause = Cause::None;
       if (connected.connection) break;
     }

@@ -16,6 +16,7 @@ struct Wish {
   const config::RouteBackend* backend = nullptr;  // that resolves; the exchange's tables hold it
   Millis connect_timeout{0};
   Millis max_idle{0};  // an idle connection must be younger; 0: a new connection only
+  http::Look look = http::Look::Closer;  // at an idle connection
 };
 
 struct Connected {

@@ -5,16 +5,17 @@
 #include "common/limits.hpp"
 
 namespace toyou::upstream {
-Connection::Connection(tcp::socket socket, std::shared_ptr<config::EndpointState> e)
-    : stream(std::move(socket), limits::kUpstreamBufferBytes, limits::kResponseHeadBytes),
+Connection::Connection(net::EventLoop& loop, OwnedFd fd, std::shared_ptr<config::EndpointState> e)
+    : stream(loop, std::move(fd), limits::kUpstreamBufferBytes, limits::kResponseHeadBytes),
       endpoint(std::move(e)) {}
 
-Pool::Pool(asio::io_context& io, const Clock& clock) : io_(io), clock_(clock) {}
+Pool::Pool(const Clock& clock) : clock_(clock) {}
 
 Pool::~Pool() = default;
 
 std::unique_ptr<Connection> Pool::take(const config::EndpointState& endpoint,
-                                       const tls::BackendSetting* setting, Millis max_idle) {
+                                       const tls::BackendSetting* setting, Millis max_idle,
+                                       http::Look look) {
   const auto found = idle_.find({&endpoint, setting});
   if (found == idle_.end()) return nullptr;
   Idle& idle = found->second;
@@ -24,7 +25,7 @@ std::unique_ptr<Connection> Pool::take(const config::EndpointState& endpoint,
     std::unique_ptr<Connection> youngest = std::move(idle.back());
     idle.pop_back();
     --idle_count_;
-    if (youngest->stream.is_silent()) connection = std::move(youngest);
+    if (youngest->stream.is_silent(look)) connection = std::move(youngest);
   }
   if (idle.empty()) idle_.erase(found);
   if (connection) connection->reused = true;

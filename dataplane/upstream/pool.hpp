@@ -22,7 +22,7 @@ namespace toyou::upstream {
 
 // One connection to a backend. Owned by an exchange, or by the pool while it is idle.
 struct Connection {
-  Connection(tcp::socket socket, std::shared_ptr<config::EndpointState> e);
+  Connection(net::EventLoop& loop, OwnedFd fd, std::shared_ptr<config::EndpointState> e);
   http::Stream stream;
   std::shared_ptr<config::EndpointState> endpoint;
   tls::BackendSettingPtr tls;  // null: plain text
@@ -32,16 +32,17 @@ struct Connection {
 
 class Pool {
  public:
-  Pool(asio::io_context& io, const Clock& clock);
+  explicit Pool(const Clock& clock);
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
   // An idle connection to `endpoint`, over TLS by `setting` (null: plain text), that is open and
-  // silent as far as one look can tell, idle for less than `max_idle`; the youngest. Null: there is
+  // silent as far as `look` can tell, idle for less than `max_idle`; the youngest. Null: there is
   // none.
   std::unique_ptr<Connection> take(const config::EndpointState& endpoint,
-                                   const tls::BackendSetting* setting, Millis max_idle);
+                                   const tls::BackendSetting* setting, Millis max_idle,
+                                   http::Look look);
   // Back after an exchange that both sides ended in order.
   void put(std::unique_ptr<Connection> connection);
 
@@ -52,7 +53,6 @@ class Pool {
   // Closes everything; what comes back afterwards is closed at once.
   void stop();
 
-  [[nodiscard]] asio::io_context& io() { return io_; }
   [[nodiscard]] Balancer& balancer() { return balancer_; }
   [[nodiscard]] Sessions& sessions() { return sessions_; }
   [[nodiscard]] std::size_t idle_count() const { return idle_count_; }
@@ -61,7 +61,6 @@ class Pool {
   using Idle = std::vector<std::unique_ptr<Connection>>;  // oldest first
   using Key = std::pair<const config::EndpointState*, const tls::BackendSetting*>;
 
-  asio::io_context& io_;
   const Clock& clock_;
   Balancer balancer_;
   Sessions sessions_;

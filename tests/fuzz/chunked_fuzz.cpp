@@ -38,8 +38,8 @@ Outcome run(std::string_view bytes, std::uint32_t state, std::string* again) {
         BodyEncoder encoder(true);
         Buffers buffers;
         encoder.encode(buffers, pieces, decoder.done());
-        for (const asio::const_buffer& piece : buffers) {
-          again->append(static_cast<const char*>(piece.data()), piece.size());
+        for (const iovec& piece : buffers.pieces()) {
+          again->append(static_cast<const char*>(piece.iov_base), piece.iov_len);
         }
       }
       if (pieces.count < Pieces::kMax) break;

@@ -20,6 +20,8 @@
 
 #include "common/owned_fd.hpp"
 #include "dataplane/http/client_connection.hpp"
+#include "dataplane/net/acceptor.hpp"
+#include "dataplane/net/listener.hpp"
 #include "dataplane/upstream/pool.hpp"
 #include "tests/support/snapshot_builders.hpp"
 
@@ -202,10 +204,10 @@ class ProxyRig {
     for (const snapshot::Certificate& certificate : certificates) put(update.changed, certificate);
     auto shown = tls::CertificateTable::build(update, nullptr);
     ASSERT_TRUE(shown.has_value());
-    io_.emplace(1);
-    pool_.emplace(*io_, clock_);
+    loop_.emplace();
+    pool_.emplace(clock_);
     context_.emplace(WorkerContext{.index = 0,
-                                   .io = *io_,
+                                   .loop = *loop_,
                                    .clock = clock_,
                                    .options = options,
                                    .trusted_proxies = trusted_proxies_,
@@ -220,18 +222,22 @@ class ProxyRig {
                                    .draining = false,
                                    .handshakes = {},
                                    .drain_signal = {}});
-    acceptor_.emplace(*io_, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
-    accept_next();
-    thread_ = std::thread([this] { io_->run(); });
+    auto listening = net::open_listeners("127.0.0.1", 0, 1);
+    ASSERT_TRUE(listening.has_value());
+    port_ = listening->port;
+    acceptor_.emplace(*loop_, std::move(listening->sockets.front()),
+                      [this](net::Accepted client) { serve(std::move(client)); });
+    acceptor_->start();
+    thread_ = std::thread([this] { loop_->run(); });
   }
 
   void stop() {
     if (!thread_.joinable()) return;
-    io_->stop();
+    loop_->stop();
     thread_.join();
     acceptor_.reset();
+    loop_->end();
     pool_->stop();
-    io_.reset();
   }
 
   Wire client() const {
@@ -239,7 +245,7 @@ class ProxyRig {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(acceptor_->local_endpoint().port());
+    address.sin_port = htons(port_);
     EXPECT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
     return Wire(std::move(fd));
   }
@@ -248,7 +254,7 @@ class ProxyRig {
   void on_worker(const std::function<void(WorkerContext&)>& task) {
     std::unique_lock lock(mutex_);
     bool done = false;
-    asio::post(*io_, [&] {
+    loop_->post([&] {
       task(*context_);
       const std::lock_guard inner(mutex_);
       done = true;
@@ -280,17 +286,13 @@ class ProxyRig {
   metrics::WorkerMetrics metrics;
 
  private:
-  void accept_next() {
-    acceptor_->async_accept([this](const error_code& ec, tcp::socket socket) {
-      if (ec) return;
-      add_open(1);
-      asio::co_spawn(*io_, http::serve(*context_, std::move(socket), transport),
-                     [this](const std::exception_ptr& error) {
-                       EXPECT_EQ(error, nullptr);
-                       add_open(-1);
-                     });
-      accept_next();
-    });
+  void serve(net::Accepted client) {
+    add_open(1);
+    asio::co_spawn(loop_->io(), http::serve(*context_, std::move(client), transport),
+                   [this](const std::exception_ptr& error) {
+                     EXPECT_EQ(error, nullptr);
+                     add_open(-1);
+                   });
   }
   void add_open(int by) {
     const std::lock_guard lock(mutex_);
@@ -307,10 +309,11 @@ class ProxyRig {
   net::AddressSet trusted_proxies_;
   net::AddressSet proxy_protocol_from_;
   std::optional<tls::ServerContext> tls_;
-  std::optional<asio::io_context> io_;
+  std::optional<net::EventLoop> loop_;
   std::optional<upstream::Pool> pool_;
   std::optional<WorkerContext> context_;
-  std::optional<tcp::acceptor> acceptor_;
+  std::optional<net::Acceptor> acceptor_;
+  std::uint16_t port_ = 0;
   std::thread thread_;
   std::mutex mutex_;
   std::condition_variable changed_;

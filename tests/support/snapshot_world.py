@@ -40,6 +40,9 @@ class SnapshotWorld:
         generation = self.snapshot.publish()["generation"]
         if self.dataplane is None:
             return None
+        return self.await_report(generation)
+
+    def await_report(self, generation):
         return eventually(lambda: self._report(generation), 20 * SLOW)
 
     def _report(self, generation):
@@ -47,12 +50,14 @@ class SnapshotWorld:
             report = json.load(file)
         return report["generation"] == generation and report
 
-    def start(self, *flags):
+    def start(self, *flags, workers=2, under=(), ready_seconds=20 * SLOW, **popen):
+        """`under`: a program, with its arguments, that runs the dataplane."""
         self.publish()
-        self.dataplane = Server([program("toyou-dataplane"), "--snapshot-dir", self.directory, "--listen-address",
-                                 "127.0.0.1", "--http-port", "0", "--https-port", "0", "--admin-address", "127.0.0.1:0",
-                                 "--drain-period", "1s", "--workers", "2", *flags])
-        self.dataplane.await_ready()
+        self.dataplane = Server([*under, program("toyou-dataplane"), "--snapshot-dir", self.directory,
+                                 "--listen-address", "127.0.0.1", "--http-port", "0", "--https-port", "0",
+                                 "--admin-address", "127.0.0.1:0", "--drain-period", "1s", "--workers", str(workers),
+                                 *flags], **popen)
+        self.dataplane.await_ready(ready_seconds)
         return self
 
     @property

@@ -59,6 +59,7 @@ class Snapshot:
         self.manifest["generation"] += 1
         manifest = {"schema": {"major": major, "minor": 0},
                     "generation": self.manifest["generation"] if generation is None else generation, "pages": pages, **more}
+        self.manifest["pages"] = pages
         self.write_root(canonical(manifest))
         return manifest
 

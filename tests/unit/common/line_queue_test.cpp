@@ -1,7 +1,10 @@
 #include "common/line_queue.hpp"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
+#include <atomic>
+#include <chrono>
 #include <future>
 #include <string>
 #include <thread>
@@ -52,6 +55,25 @@ TEST(LineQueue, ALineForAQueueThatDoesNotRunIsTheCallers) {
   EXPECT_TRUE(queue.add("two"));
   queue.stop();
   EXPECT_EQ(written, "one\ntwo\n");
+}
+
+TEST(LineQueue, GivesBackWhatABurstTook) {
+  std::atomic<std::size_t> written{0};
+  LineQueue queue([&](std::string_view lines) { written += lines.size(); });
+  queue.start();
+  const auto held = [] { return mallinfo2().uordblks + mallinfo2().hblkhd; };
+  const std::size_t before = held();
+  const std::string line = long_line('b');
+  for (int burst = 0; burst < 3; ++burst) {  // both of its buffers
+    for (int i = 0; i < 40; ++i) ASSERT_TRUE(queue.add(line));
+    while (written != static_cast<std::size_t>(burst + 1) * 40 * (line.size() + 1)) {
+      std::this_thread::yield();
+    }
+  }
+  for (int i = 0; i < 500 && held() > before + 2 * LineQueue::kKeptBytes; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));  // it is behind the last write
+  }
+  EXPECT_LE(held(), before + 2 * LineQueue::kKeptBytes);
 }
 
 // Neither waits for a writer that hangs nor takes memory without bound for it.

@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/tcp.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <vector>
@@ -56,30 +58,48 @@ struct AcceptorTest : testing::Test {
     ASSERT_TRUE(group);
     port = group->port;
     acceptor =
-        std::make_unique<Acceptor>(io, std::move(group->sockets.front()),
-                                   [this](tcp::socket s) { accepted.push_back(std::move(s)); });
+        std::make_unique<Acceptor>(loop, std::move(group->sockets.front()), [this](Accepted a) {
+          accepted.push_back(std::move(a));
+          if (accepted.size() == enough) loop.stop();
+        });
+  }
+  void TearDown() override { acceptor.reset(); }
+  void run_for(Millis time) {
+    struct Stop final : Timer {
+      using Timer::Timer;
+      void on_timer() override { loop().stop(); }
+    } stop(loop);
+    stop.arm(time);
+    loop.run();
   }
   void run_until_accepted(std::size_t count) {
-    const auto until = std::chrono::steady_clock::now() + 10s;
-    while (accepted.size() < count && std::chrono::steady_clock::now() < until)
-      io.run_one_for(100ms);
+    enough = count;
+    if (accepted.size() < count) run_for(10s);
   }
-  asio::io_context io{1};
+  EventLoop loop;
   asio::io_context clients;
   std::uint16_t port = 0;
-  std::vector<tcp::socket> accepted;
+  std::size_t enough = 0;
+  std::vector<Accepted> accepted;
   std::unique_ptr<Acceptor> acceptor;
 };
 
-TEST_F(AcceptorTest, DeliversConnectionsWithoutDelay) {
+TEST_F(AcceptorTest, DeliversConnectionsWithTheirPeerAndWithoutDelay) {
   acceptor->start();
   const auto one = connect(clients, port);
   const auto two = connect(clients, port);
   run_until_accepted(2);
   ASSERT_EQ(accepted.size(), 2U);
-  tcp::no_delay option;
-  accepted.front().get_option(option);
-  EXPECT_TRUE(option.value());
+  EXPECT_EQ(accepted[0].address, one.local_endpoint().address());
+  EXPECT_EQ(accepted[0].port, one.local_endpoint().port());
+  EXPECT_EQ(accepted[1].port, two.local_endpoint().port());
+  for (const Accepted& client : accepted) {
+    int no_delay = 0;
+    socklen_t size = sizeof no_delay;
+    ASSERT_EQ(getsockopt(client.fd.get(), IPPROTO_TCP, TCP_NODELAY, &no_delay, &size), 0);
+    EXPECT_NE(no_delay, 0);
+    EXPECT_NE(fcntl(client.fd.get(), F_GETFL) & O_NONBLOCK, 0);
+  }
 }
 
 TEST_F(AcceptorTest, StopTakesWhatWaitsAndThenRefuses) {
@@ -88,7 +108,6 @@ TEST_F(AcceptorTest, StopTakesWhatWaitsAndThenRefuses) {
   acceptor->start();
   acceptor->stop();
   EXPECT_EQ(accepted.size(), 5U);
-  io.run_for(100ms);
   tcp::socket late(clients);
   error_code error;
   late.connect({asio::ip::address_v4::loopback(), port}, error);
@@ -98,7 +117,6 @@ TEST_F(AcceptorTest, StopTakesWhatWaitsAndThenRefuses) {
 // Every descriptor of the process taken: the loop must neither end nor spin, and go on afterwards.
 TEST_F(AcceptorTest, SurvivesRunningOutOfDescriptors) {
   acceptor->start();
-  io.poll();
   tcp::socket client(clients);
   client.open(tcp::v4());  // its descriptor exists before they run out
   rlimit saved{};
@@ -108,9 +126,7 @@ TEST_F(AcceptorTest, SurvivesRunningOutOfDescriptors) {
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
   // The undefined-behaviour sanitizer looks at memory through a pipe: without descriptors it takes
   // the first virtual call on every class, as the log's and the timers', for a broken one.
-  asio::steady_timer warm(io, 1ms);
-  warm.async_wait([](error_code) {});
-  io.run_for(5ms);
+  run_for(1ms);
   const log::Level level = log::level();
   log::set_level(log::Level::Off);
   std::vector<OwnedFd> taken;
@@ -120,7 +136,7 @@ TEST_F(AcceptorTest, SurvivesRunningOutOfDescriptors) {
     taken.push_back(std::move(fd));
   }
   client.connect({asio::ip::address_v4::loopback(), port});
-  io.run_for(300ms);
+  run_for(300ms);
   EXPECT_TRUE(accepted.empty());
   EXPECT_GE(acceptor->pauses(), 1U);
   EXPECT_LE(acceptor->pauses(), 10U);

@@ -150,8 +150,8 @@ std::string encoded(bool chunked, std::vector<std::string_view> data, bool last)
   Buffers buffers;
   encoder.encode(buffers, pieces, last);
   std::string out;
-  for (const asio::const_buffer& piece : buffers) {
-    out.append(static_cast<const char*>(piece.data()), piece.size());
+  for (const iovec& piece : buffers.pieces()) {
+    out.append(static_cast<const char*>(piece.iov_base), piece.iov_len);
   }
   EXPECT_EQ(out.size(), buffers.bytes());
   return out;
@@ -176,8 +176,8 @@ TEST(Buffers, ForgetsWhatHasBeenWritten) {
     buffers.add("i");
     buffers.consume(first);
     std::string left;
-    for (const asio::const_buffer& piece : buffers) {
-      left.append(static_cast<const char*>(piece.data()), piece.size());
+    for (const iovec& piece : buffers.pieces()) {
+      left.append(static_cast<const char*>(piece.iov_base), piece.iov_len);
     }
     EXPECT_EQ(left, text.substr(first));
     EXPECT_EQ(buffers.bytes(), left.size());

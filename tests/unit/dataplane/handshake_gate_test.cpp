@@ -17,7 +17,7 @@ struct HandshakeGateTest : testing::Test {
     while (passes.size() < limits::kTlsHandshakesAtOnce) ASSERT_TRUE(enter());
   }
   bool enter() {
-    guards.emplace_back(io);
+    guards.emplace_back(loop);
     auto pass = gate.enter(guards.back(), now);
     if (!pass) {
       guards.pop_back();
@@ -32,7 +32,7 @@ struct HandshakeGateTest : testing::Test {
     return count;
   }
 
-  asio::io_context io{1};
+  EventLoop loop;
   HandshakeGate gate;
   std::list<Guard> guards;
   std::list<Pass> passes;

@@ -1,9 +1,9 @@
-#include "dataplane/relay/timer_wheel.hpp"
+#include "common/timer_wheel.hpp"
 
 #include <algorithm>
 #include <bit>
 
-namespace toyou::relay {
+namespace toyou {
 
 TimerWheel::TimerWheel(TimeMs now) : current_(tick_of(now)) {
   for (TimerNode& head : heads_) head.next = head.previous = &head;
@@ -79,4 +79,4 @@ std::int64_t TimerWheel::find_soonest() const {
   return kNone;
 }
 
-}  // namespace toyou::relay
+}  // namespace toyou

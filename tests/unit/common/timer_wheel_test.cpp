@@ -1,4 +1,4 @@
-#include "dataplane/relay/timer_wheel.hpp"
+#include "common/timer_wheel.hpp"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <random>
 #include <vector>
 
-namespace toyou::relay {
+namespace toyou {
 namespace {
 
 constexpr TimeMs kTick = TimerWheel::kTickMs;
@@ -103,4 +103,4 @@ TEST(TimerWheel, AgreesWithAPlainList) {
 }
 
 }  // namespace
-}  // namespace toyou::relay
+}  // namespace toyou

@@ -11,9 +11,9 @@
 #include <array>
 #include <cstdint>
 
-namespace toyou::relay {
+namespace toyou {
 
-using TimeMs = std::int64_t;  // milliseconds of the relay's clock; only differences mean something
+using TimeMs = std::int64_t;  // milliseconds of the owner's clock; only differences mean something
 inline constexpr TimeMs kNever = INT64_MAX;
 
 struct TimerNode {
@@ -60,4 +60,4 @@ class TimerWheel {
   std::array<std::uint64_t, kSlots / kWordBits> used_{};
 };
 
-}  // namespace toyou::relay
+}  // namespace toyou
