@@ -42,6 +42,8 @@ std::string_view reason_of(const Ended& ended) {
   switch (ended.result) {
     case HandshakeResult::UnrecognizedName:
       return "no certificate for this name";
+    case HandshakeResult::PlainHttp:
+      return "plain HTTP on the port for TLS";
     case HandshakeResult::ClientGone:
       return "the client closed the connection";
     case HandshakeResult::Timeout:
@@ -82,6 +84,10 @@ asio::awaitable<Ended> refuse_every_name(WorkerContext& worker, Stream& stream, 
     ended.result = result_of(worker, guard, HandshakeResult::ClientGone);
     co_return ended;
   }
+  if (tls::looks_like_http({first.data(), bytes})) {
+    ended.result = HandshakeResult::PlainHttp;
+    co_return ended;
+  }
   Buffers alert;
   alert.add({reinterpret_cast<const char*>(kUnrecognizedName.data()), kUnrecognizedName.size()});
   stream.socket().write(alert.pieces(), ec);
@@ -105,8 +111,23 @@ asio::awaitable<Ended> negotiate(WorkerContext& worker, Stream& stream, Guard& g
   co_return ended;
 }
 
-// Unread bytes at close(2) would reset the connection, and the alert with it.
-asio::awaitable<void> let_alert_arrive(Stream& stream, Guard& guard) {
+// As other proxies do; a client that forgot the "s" of https reads it, and a WebSocket's says
+// "400".
+asio::awaitable<void> answer_plain_http(WorkerContext& worker, Stream& stream, Guard& guard) {
+  const std::string id = make_request_id(worker.clock.wall());
+  std::string answer;
+  append_error_response(answer,
+                        {.cause = Cause::TlsRequired,
+                         .status = 400,
+                         .detail = "this port speaks TLS: https:// or wss:// is needed"},
+                        {.request_id = id, .text = true});
+  Buffers buffers;
+  buffers.add(answer);
+  co_await stream.write(guard, limits::kSendTimeout, buffers);
+}
+
+// Unread bytes at close(2) would reset the connection, and the answer with it.
+asio::awaitable<void> let_answer_arrive(Stream& stream, Guard& guard) {
   error_code ec;
   stream.socket().shutdown_send();
   for (int i = 0; !ec && i < kAlertLingerReads; ++i) {
@@ -130,7 +151,9 @@ asio::awaitable<bool> handshake(WorkerContext& worker, Stream& stream, Guard& gu
   }
   note(worker, peer, ended);
   if (good(ended.result)) co_return true;
-  if (alerted(ended.result)) co_await let_alert_arrive(stream, guard);
+  const bool http = ended.result == HandshakeResult::PlainHttp;
+  if (http) co_await answer_plain_http(worker, stream, guard);
+  if (http || alerted(ended.result)) co_await let_answer_arrive(stream, guard);
   co_return false;
 }
 

@@ -20,6 +20,8 @@ constexpr std::array<std::string_view, kHandshakeResults> kResultWords = {"ok",
                                                                           "unrecognized_name",
                                                                           "no_application_protocol",
                                                                           "incompatible",
+                                                                          "client_certificate",
+                                                                          "plain_http",
                                                                           "not_tls",
                                                                           "client_alert",
                                                                           "protocol",
@@ -51,6 +53,17 @@ bool would_block(int error) {
 
 }  // namespace
 
+bool looks_like_http(std::string_view first_bytes) {
+  constexpr std::size_t kShortestMethod = 3;
+  std::size_t letters = 0;
+  while (letters < first_bytes.size() && first_bytes[letters] >= 'A' &&
+         first_bytes[letters] <= 'Z') {
+    ++letters;
+  }
+  return letters >= kShortestMethod &&
+         (letters == first_bytes.size() || first_bytes[letters] == ' ');
+}
+
 std::string_view to_string(HandshakeResult result) {
   return kResultWords[static_cast<std::size_t>(result)];
 }
@@ -71,6 +84,7 @@ struct Channel::Io {
     --channel.reads_left_;
     const ssize_t n = ::recv(channel.fd_, into, static_cast<std::size_t>(size), 0);
     if (n > 0) {
+      channel.note_first({into, static_cast<std::size_t>(n)});
       channel.drained_ = n < size;
       return static_cast<int>(n);
     }
@@ -123,30 +137,33 @@ struct Channel::Handshake {
   std::string name = {};         // that name
 };
 
-void Channel::install_callbacks(SSL_CTX* context) {
-  struct Access {
-    // For every ClientHello, with and without a name (RFC 6066 section 3, ingress-contract T5).
-    static int server_name(SSL* ssl, int* alert, void*) {
-      Channel& channel = channel_of(ssl);
-      if (!channel.handshake_) return SSL_TLSEXT_ERR_OK;
-      const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-      channel.handshake_->shown =
-          channel.handshake_->certificates->find(name != nullptr ? name : "");
-      if (channel.handshake_->shown != nullptr) return SSL_TLSEXT_ERR_OK;
-      channel.result_ = HandshakeResult::UnrecognizedName;
-      *alert = SSL_AD_UNRECOGNIZED_NAME;
-      return SSL_TLSEXT_ERR_ALERT_FATAL;
-    }
-    // Not called where a session is resumed: nothing is shown then.
-    static int certificate(SSL* ssl, void*) {
-      Channel& channel = channel_of(ssl);
-      if (!channel.handshake_ || channel.handshake_->shown == nullptr) return 0;
-      for (const Shown::Item& item : channel.handshake_->shown->items) {
-        const Certificate& shown = *item.certificate;
-        if (SSL_use_cert_and_key(ssl, shown.leaf.get(), shown.key.get(), shown.chain.get(), 1) !=
-            1) {
-          return 0;
-        }
+void Channel::note_first(std::string_view bytes) {
+  constexpr std::size_t kEnough = 8;
+  if (!handshake_ || handshake_->first.size() >= kEnough) return;
+  handshake_->first.append(bytes.substr(0, kEnough - handshake_->first.size()));
+}
+
+// What OpenSSL asks during a server's handshake.
+struct Channel::Access {
+  // For every ClientHello, with and without a name (RFC 6066 section 3, ingress-contract T5).
+  static int server_name(SSL* ssl, int* alert, void*) {
+    Channel& channel = channel_of(ssl);
+    if (!channel.handshake_) return SSL_TLSEXT_ERR_OK;
+    const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    channel.handshake_->shown = channel.handshake_->certificates->find(name != nullptr ? name : "");
+    if (channel.handshake_->shown != nullptr) return SSL_TLSEXT_ERR_OK;
+    channel.result_ = HandshakeResult::UnrecognizedName;
+    *alert = SSL_AD_UNRECOGNIZED_NAME;
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+  }
+  // Not called where a session is resumed: nothing is shown then.
+  static int certificate(SSL* ssl, void*) {
+    Channel& channel = channel_of(ssl);
+    if (!channel.handshake_ || channel.handshake_->shown == nullptr) return 0;
+    for (const Shown::Item& item : channel.handshake_->shown->items) {
+      const Certificate& shown = *item.certificate;
+      if (SSL_use_cert_and_key(ssl, shown.leaf.get(), shown.key.get(), shown.chain.get(), 1) != 1) {
+        return 0;
       }
       return 1;
     }
@@ -273,7 +290,11 @@ HandshakeResult Channel::classify(unsigned long error) const {
     case SSL_R_HTTP_REQUEST:
     case SSL_R_HTTPS_PROXY_REQUEST:
     case SSL_R_WRONG_VERSION_NUMBER:
-      return HandshakeResult::NotTls;
+      return looks_like_http(handshake_->first) ? HandshakeResult::PlainHttp
+                                                : HandshakeResult::NotTls;
+    case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
+    case SSL_R_CERTIFICATE_VERIFY_FAILED:
+      return HandshakeResult::ClientCertificate;
     case SSL_R_UNSUPPORTED_PROTOCOL:
     case SSL_R_VERSION_TOO_LOW:
     case SSL_R_NO_PROTOCOLS_AVAILABLE:

@@ -38,7 +38,9 @@ enum class HandshakeResult : std::uint8_t {
   UnrecognizedName,       // no certificate for the SNI name (T5)
   NoApplicationProtocol,  // ALPN without http/1.1
   Incompatible,           // no version, cipher, group or signature in common
-  NotTls,                 // plain HTTP, or another protocol
+  ClientCertificate,      // missing where it is required, or not good
+  PlainHttp,              // on the port for TLS
+  NotTls,                 // another protocol
   ClientAlert,            // the client refused, mostly our certificate
   Protocol,               // malformed
   ClientGone,
@@ -56,6 +58,11 @@ using SessionPtr = std::unique_ptr<SSL_SESSION, FreeBy<SSL_SESSION_free>>;
 struct SessionSlot {
   SessionPtr session;  // null: none yet
 };
+// The beginning of a request in plain text: a method and what may follow it.
+bool looks_like_http(std::string_view first_bytes);
+
+// What is asked of the clients of a name, as they sent it (empty: they sent none). None: nothing.
+using ClientAuthOf = std::function<std::optional<ClientAuth>(std::string_view server_name)>;
 
 class Channel {
  public:
@@ -118,6 +125,8 @@ class Channel {
   Status finish_handshake();
   HandshakeResult classify(unsigned long error) const;
   [[nodiscard]] std::string words_of_failure() const;
+  void note_first(std::string_view bytes);
+  void note_client();
 
   SslPtr ssl_;
   std::unique_ptr<Handshake> handshake_;

@@ -458,8 +458,12 @@ TEST(TlsChannel, RefusalsHaveAResultAndWords) {
 
 TEST(TlsChannel, OtherProtocolsAndGarbage) {
   const std::vector<std::pair<std::string, HandshakeResult>> cases = {
-      {"GET / HTTP/1.1\r\n\r\n", HandshakeResult::NotTls},
-      {"CONNECT a:443 HTTP/1.1\r\n", HandshakeResult::NotTls},
+      {"GET / HTTP/1.1\r\n\r\n", HandshakeResult::PlainHttp},
+      {"CONNECT a:443 HTTP/1.1\r\n", HandshakeResult::PlainHttp},
+      {"OPTIONS * HTTP/1.1\r\n", HandshakeResult::PlainHttp},
+      {"PROPPATCH / HTTP/1.1\r\n", HandshakeResult::PlainHttp},
+      {"get / HTTP/1.1\r\n", HandshakeResult::NotTls},
+      {"EHLO-a.test\r\n", HandshakeResult::NotTls},
       {"SSH-2.0-OpenSSH_9.2\r\n", HandshakeResult::NotTls},
       {std::string("\x16\x03\x01\x00\x05hello", 10), HandshakeResult::Protocol},
       {std::string("\x15\x03\x03\x00\x02\x02\x28", 7), HandshakeResult::Protocol},
