@@ -14,6 +14,8 @@ namespace {
 
 // Of the descriptor, a call of read(): as many as fill the relay's buffer with full records.
 constexpr std::uint8_t kReadsPerCall = 4;
+// Of ciphertext that the socket has not taken: one record, and answers to the peer's requests.
+constexpr std::size_t kOutboxBytes = 32U << 10;
 
 constexpr std::array<std::string_view, kHandshakeResults> kResultWords = {"ok",
                                                                           "resumed",
@@ -102,11 +104,16 @@ struct Channel::Io {
   static int write(BIO* bio, const char* from, int size) {
     auto& channel = *static_cast<Channel*>(BIO_get_data(bio));
     BIO_clear_retry_flags(bio);
-    const ssize_t n = ::send(channel.fd_, from, static_cast<std::size_t>(size), MSG_NOSIGNAL);
-    if (n >= 0) return static_cast<int>(n);
-    channel.errno_ = errno;
-    if (would_block(errno)) BIO_set_retry_write(bio);
-    return -1;
+    std::string_view rest(from, static_cast<std::size_t>(size));
+    if (channel.outbox_.empty() && !channel.send_some(rest)) return -1;
+    if (rest.empty()) return size;
+    try {
+      channel.outbox_.append(rest);
+    } catch (const std::bad_alloc&) {
+      channel.errno_ = ENOMEM;
+      return -1;
+    }
+    return size;
   }
 
   static long control(BIO* bio, int command, long, void*) {
@@ -128,6 +135,33 @@ struct Channel::Io {
     return made;
   }
 };
+
+// False: the connection is broken. What the socket has taken is taken off.
+bool Channel::send_some(std::string_view& bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (n >= 0) {
+      bytes.remove_prefix(static_cast<std::size_t>(n));
+      continue;
+    }
+    if (errno == EINTR) continue;
+    errno_ = errno;
+    return would_block(errno);
+  }
+  return true;
+}
+
+// Done: nothing waits any more. Or WantWrite, or Failed.
+Status Channel::flush() {
+  if (outbox_.empty()) return Status::Done;
+  std::string_view rest = outbox_;
+  const bool whole = send_some(rest);
+  outbox_.erase(0, outbox_.size() - rest.size());
+  if (!whole) return fail_with(SSL_ERROR_SYSCALL);
+  if (!outbox_.empty()) return Status::WantWrite;
+  std::string().swap(outbox_);
+  return Status::Done;
+}
 
 // --- the handshake -------------------------------------------------------------------------------
 
@@ -262,10 +296,13 @@ Status Channel::handshake() {
   reads_left_ = kReadsPerCall;
   errno_ = 0;
   ERR_clear_error();
+  if (const Status status = flush(); status != Status::Done) return status;
   const int done = SSL_do_handshake(ssl_.get());
   if (done == 1) return finish_handshake();
   const int error = SSL_get_error(ssl_.get(), done);
   more_ = !drained_;
+  if (!outbox_.empty() && (done == 1 || error == SSL_ERROR_WANT_READ)) return Status::WantWrite;
+  if (done == 1) return finish_handshake();
   if (error == SSL_ERROR_WANT_READ) return Status::WantRead;
   if (error == SSL_ERROR_WANT_WRITE) return Status::WantWrite;
   if (result_ != HandshakeResult::UnrecognizedName) result_ = classify(ERR_peek_error());
@@ -340,10 +377,10 @@ Status Channel::fail_with(int ssl_error) {
   return Status::Failed;
 }
 
-// The peer asked for new keys of ours, and they have to wait for a record that is half sent.
-// OpenSSL takes a second such request for a fatal error then: nothing is read before.
-bool Channel::owes_keys() const {
-  return write_pending_ && SSL_get_key_update_type(ssl_.get()) != SSL_KEY_UPDATE_NONE;
+// What the peer asked for by requests of its own (new keys) waits, and nobody who writes would send
+// it.
+bool Channel::owes_answers() const {
+  return !outbox_.empty() && held_ == 0;
 }
 
 Moved Channel::read(std::span<char> into) {
@@ -352,11 +389,10 @@ Moved Channel::read(std::span<char> into) {
   reads_left_ = kReadsPerCall;
   errno_ = 0;
   ERR_clear_error();
-  while (moved.bytes < into.size()) {
-    if (owes_keys()) {
-      moved.status = Status::WantWrite;
-      break;
-    }
+  const Status flushed = flush();
+  // A peer that asks and does not read gets no further answers than these.
+  if (flushed == Status::Failed || outbox_.size() > kOutboxBytes) moved.status = flushed;
+  while (moved.status == Status::Done && moved.bytes < into.size()) {
     std::size_t bytes = 0;
     const int done =
         SSL_read_ex(ssl_.get(), into.data() + moved.bytes, into.size() - moved.bytes, &bytes);
@@ -369,10 +405,11 @@ Moved Channel::read(std::span<char> into) {
     moved.status = fail_with(SSL_get_error(ssl_.get(), done));
     break;
   }
+  if (moved.status == Status::WantRead && owes_answers()) moved.status = Status::WantWrite;
   read_waits_to_write_ = moved.status == Status::WantWrite;
   switch (moved.status) {
     case Status::Done:
-      more_ = !drained_ || SSL_has_pending(ssl_.get()) == 1;
+      more_ = !drained_ || SSL_has_pending(ssl_.get()) == 1 || owes_answers();
       break;
     case Status::WantRead:
       more_ = !drained_;
@@ -391,6 +428,13 @@ Moved Channel::write(std::span<const char> bytes) {
   Moved moved;
   errno_ = 0;
   ERR_clear_error();
+  moved.status = flush();
+  if (moved.status != Status::Done) return moved;
+  if (held_ > bytes.size()) {  // not what was given before
+    moved.status = fail_with(SSL_ERROR_SYSCALL);
+    return moved;
+  }
+  moved.bytes = std::exchange(held_, 0);
   while (moved.bytes < bytes.size()) {
     std::size_t written = 0;
     const int done =
@@ -399,9 +443,13 @@ Moved Channel::write(std::span<const char> bytes) {
       moved.status = fail_with(SSL_get_error(ssl_.get(), done));
       break;
     }
+    if (!outbox_.empty()) {  // counts once it has left
+      held_ = written;
+      moved.status = Status::WantWrite;
+      break;
+    }
     moved.bytes += written;
   }
-  write_pending_ = moved.status == Status::WantWrite;
   if (moved.bytes > 0) moved.status = Status::Done;
   return moved;
 }
@@ -410,10 +458,14 @@ Status Channel::close_notify() {
   if (handshake_ || (SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN) != 0) return Status::Done;
   errno_ = 0;
   ERR_clear_error();
-  const int done = SSL_shutdown(ssl_.get());
-  if (done >= 0) return Status::Done;
-  const Status status = fail_with(SSL_get_error(ssl_.get(), done));
-  return status == Status::WantWrite ? status : Status::Failed;
+  if ((SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN) == 0) {
+    const int done = SSL_shutdown(ssl_.get());
+    if (done < 0) {
+      fail_with(SSL_get_error(ssl_.get(), done));
+      return Status::Failed;
+    }
+  }
+  return flush();
 }
 
 }  // namespace toyou::tls

@@ -121,7 +121,9 @@ class Channel {
   struct Handshake;  // what is needed until it is over
 
   Status fail_with(int ssl_error);
-  [[nodiscard]] bool owes_keys() const;
+  bool send_some(std::string_view& bytes);
+  Status flush();
+  [[nodiscard]] bool owes_answers() const;
   Status finish_handshake();
   HandshakeResult classify(unsigned long error) const;
   [[nodiscard]] std::string words_of_failure() const;
@@ -132,6 +134,8 @@ class Channel {
   std::unique_ptr<Handshake> handshake_;
   std::shared_ptr<SessionSlot> sessions_;  // of a client
   std::string failure_;
+  std::string outbox_;    // records that the socket has not taken; empty: holds no memory
+  std::size_t held_ = 0;  // plain bytes in the last of them, which write() has not counted yet
   int fd_;
   int errno_ = 0;
   std::uint8_t reads_left_ = 0;
@@ -142,7 +146,6 @@ class Channel {
   bool broken_ = false;
   bool more_ = false;
   bool read_waits_to_write_ = false;
-  bool write_pending_ = false;  // part of a record is on its way
 };
 
 using ChannelPtr = std::unique_ptr<Channel>;

@@ -409,6 +409,25 @@ TEST(TlsChannel, NewKeysWhileTheSocketTakesNothing) {
   EXPECT_EQ(back, std::string(back.size(), 'r'));
 }
 
+// A client that asks for new keys without end, and reads nothing, costs a bounded amount of memory.
+TEST(TlsChannel, NewKeysWithoutEnd) {
+  const ChannelRig rig(version(TLS1_3_VERSION));
+  ASSERT_TRUE(rig.shake_hands());
+  rig.small_buffers();
+  const std::string record(500, 'r');
+  while (rig.channel->write(record).status == Status::Done) continue;
+  std::string piece(1000, '\0');
+  Status status = Status::WantRead;
+  for (int round = 0; round < 100 && status == Status::WantRead; ++round) {
+    for (int keys = 0; keys < 50; ++keys) rig.client.update_key();
+    rig.client_sends();
+    do status = rig.channel->read(piece).status;
+    while (status == Status::WantRead && rig.channel->more());
+  }
+  EXPECT_EQ(status, Status::WantWrite);
+  EXPECT_TRUE(rig.channel->read_waits_to_write());
+}
+
 TEST(TlsChannel, AsksForNoMoreThanABufferOfEmptyRecords) {
   const ChannelRig rig(version(TLS1_2_VERSION));
   ASSERT_TRUE(rig.shake_hands());
