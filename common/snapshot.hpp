@@ -23,7 +23,8 @@
 namespace toyou::snapshot {
 
 inline constexpr int kSchemaMajor = 1;
-// 1: certificates, tlsRedirect, hstsMs. 2: authorities, client certificates, TLS of backends.
+// 1: certificates, tlsRedirect, hstsMs. 2: authorities, client certificates, TLS of backends,
+// clientAuth, ticket keys.
 inline constexpr int kSchemaMinor = 2;
 
 // What a request is (ingress-contract W1) and what a route serves. A bit set in Protocols.
@@ -102,6 +103,14 @@ struct Timeouts {
   auto operator<=>(const Timeouts&) const = default;
 };
 
+// What the host of a route asks of its clients' certificates.
+struct ClientAuth {
+  std::string authority;  // key of an Authority
+  bool required = true;   // false: who shows no certificate is let in as nobody
+  int depth = 1;          // certificates between the client's own and the authority's: 0..10
+  auto operator<=>(const ClientAuth&) const = default;
+};
+
 struct Route {
   Source source;
   std::string host;  // lower case; "a.example.com" | "*.example.com" | "*" (any host)
@@ -114,7 +123,8 @@ struct Route {
   Limits limits;
   Timeouts timeouts;
   bool tls_redirect = false;  // plain text is answered 308 to https; a WebSocket there 403
-  Millis hsts{0};             // Strict-Transport-Security max-age of answers over TLS; 0 = none
+  std::optional<ClientAuth> client_auth;  // absent: no certificate is asked for
+  Millis hsts{0};  // Strict-Transport-Security max-age of answers over TLS; 0 = none
   auto operator<=>(const Route&) const = default;
 };
 
@@ -157,6 +167,7 @@ struct Authority {
   std::string ns;
   std::string secret;
   std::string certificates_pem;  // each is trusted as it is, whether it signed itself or not
+  std::string revocations_pem;   // lists; empty: none is looked at. The key ca.crl
   auto operator<=>(const Authority&) const = default;
 };
 

@@ -15,6 +15,7 @@ using Problems = JsonFields::Problems;
 constexpr std::array<std::string_view, 3> kPathTypes{"Exact", "Prefix", "Default"};
 constexpr std::array<std::string_view, 3> kActions{"Proxy", "NotFound", "Refuse"};
 constexpr std::array<std::string_view, 2> kMissingOrigins{"Allow", "Deny"};
+constexpr std::array<std::string_view, 2> kClientAuthModes{"Optional", "Required"};
 constexpr std::array<std::string_view, 2> kEndpointStates{"Ready", "Terminating"};
 constexpr std::array<std::pair<Protocol, std::string_view>, 3> kProtocols{
     {{Protocol::Http, "HTTP"}, {Protocol::Sse, "SSE"}, {Protocol::WebSocket, "WebSocket"}}};
@@ -105,6 +106,14 @@ Json encode_timeouts(const Timeouts& timeouts) {
   return json;
 }
 
+Json encode_client_auth(const ClientAuth& auth) {
+  Json json = Json::object();
+  json["authority"] = auth.authority;
+  if (!auth.required) json["mode"] = word_of(auth.required, kClientAuthModes);
+  if (auth.depth != ClientAuth{}.depth) json["depth"] = auth.depth;
+  return json;
+}
+
 Json to_json(const Route& route) {
   Json json = Json::object();
   json["source"] = {
@@ -119,6 +128,7 @@ Json to_json(const Route& route) {
   if (route.limits != Limits{}) json["limits"] = encode_limits(route.limits);
   if (route.timeouts != Timeouts{}) json["timeouts"] = encode_timeouts(route.timeouts);
   if (route.tls_redirect) json["tlsRedirect"] = true;
+  if (route.client_auth) json["clientAuth"] = encode_client_auth(*route.client_auth);
   if (route.hsts != Route{}.hsts) json["hstsMs"] = route.hsts.count();
   return json;
 }
@@ -281,6 +291,19 @@ void read_timeouts(JsonFields& route, Timeouts& to) {
   }
 }
 
+void read_client_auth(JsonFields& route, std::optional<ClientAuth>& to) {
+  const Json* json = route.object("clientAuth");
+  if (json == nullptr) return;
+  JsonFields fields(*json, route.at("clientAuth"), route.problems());
+  ClientAuth auth;
+  read_required(fields, "authority", auth.authority);
+  if (const auto mode = fields.word("mode", kClientAuthModes)) auth.required = *mode == 1;
+  if (const auto depth = fields.integer("depth", 0, limits::kMostCertificateDepth)) {
+    auth.depth = static_cast<int>(*depth);
+  }
+  to = std::move(auth);
+}
+
 Route read_route(const Json& json, Problems& problems) {
   Route route;
   JsonFields fields(json, "", problems);
@@ -295,6 +318,7 @@ Route read_route(const Json& json, Problems& problems) {
   read_limits(fields, route.limits);
   read_timeouts(fields, route.timeouts);
   assign(route.tls_redirect, fields.boolean("tlsRedirect"));
+  read_client_auth(fields, route.client_auth);
   if (const auto age = fields.integer("hstsMs", 0, limits::kMaxDuration.count())) {
     route.hsts = Millis{*age};
   }
@@ -345,6 +369,7 @@ Authority read_authority(const Json& json, Problems& problems) {
   read_required(fields, "namespace", authority.ns);
   read_required(fields, "secret", authority.secret);
   read_required(fields, "certificates", authority.certificates_pem);
+  assign(authority.revocations_pem, fields.string("revocations"));
   return authority;
 }
 
@@ -362,10 +387,10 @@ ClientCertificate read_client_certificate(const Json& json, Problems& problems) 
 
 // The kinds of keys, and how the object behind one is read.
 struct KnownKind {
-  std::string_view prefix;
+  std::string_view prefix;  // with '/' at its end; else the whole key
   Object (*read)(const Json& json, Problems& problems);
 };
-constexpr std::array<KnownKind, 5> kKinds{{
+constexpr std::array<KnownKind, 6> kKinds{{
     {"route/", [](const Json& j, Problems& p) -> Object { return read_route(j, p); }},
     {"upstream/", [](const Json& j, Problems& p) -> Object { return read_upstream(j, p); }},
     {"certificate/", [](const Json& j, Problems& p) -> Object { return read_certificate(j, p); }},
@@ -376,7 +401,7 @@ constexpr std::array<KnownKind, 5> kKinds{{
 
 const KnownKind* kind_of(std::string_view key) {
   const auto* const found = std::find_if(kKinds.begin(), kKinds.end(), [&](const KnownKind& kind) {
-    return key.starts_with(kind.prefix);
+    return kind.prefix.ends_with('/') ? key.starts_with(kind.prefix) : key == kind.prefix;
   });
   return found == kKinds.end() ? nullptr : found;
 }

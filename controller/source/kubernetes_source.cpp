@@ -3,6 +3,7 @@
 #include <map>
 #include <mutex>
 #include <random>
+#include <utility>
 
 #include "controller/source/api_client.hpp"
 #include "controller/source/shared_kind.hpp"
@@ -15,7 +16,7 @@ namespace {
 // of them stays below what an answer may have.
 constexpr int kSecretPage = 32;
 
-std::vector<WatchedResource> watched_resources(bool secrets) {
+std::vector<WatchedResource> watched_resources(const KubernetesOptions& options) {
   std::vector<WatchedResource> all = {
       {"IngressClass", "networking.k8s.io/v1", "/apis/networking.k8s.io/v1/ingressclasses", false},
       {"Ingress", "networking.k8s.io/v1", "/apis/networking.k8s.io/v1/ingresses", false},
@@ -25,12 +26,13 @@ std::vector<WatchedResource> watched_resources(bool secrets) {
   };
   // T1: certificates, what is labelled as an authority, and no other Secret. Who may not read them
   // still serves plain HTTP.
-  if (!secrets) return all;
-  const auto add = [&all](const char* name, const char* selector) {
+  if (!options.secrets) return all;
+  const auto add = [&all](const char* name, std::string selector,
+                          std::string path = "/api/v1/secrets") {
     all.push_back({.kind = "Secret",
                    .api_version = "v1",
-                   .path = "/api/v1/secrets",
-                   .selector = selector,
+                   .path = std::move(path),
+                   .selector = std::move(selector),
                    .page_size = kSecretPage,
                    .may_be_forbidden = true,
                    .name = name});
@@ -134,7 +136,7 @@ Result<std::unique_ptr<KubernetesSource>> make_kubernetes_source(
   ApiClient::prepare_process();
   auto access = load_access(options.kubeconfig);
   if (!access) return tl::unexpected(access.error());
-  return std::make_unique<ApiSource>(std::move(*access), watched_resources(options.secrets),
+  return std::make_unique<ApiSource>(std::move(*access), watched_resources(options),
                                      std::move(observed));
 }
 

@@ -148,6 +148,9 @@ void ObjectStore::recall(const snapshot::Authority& authority) {
   secret.meta.name = authority.secret;
   secret.authority = true;
   secret.data.emplace(resources::kAuthorities, Redacted(authority.certificates_pem));
+  if (!authority.revocations_pem.empty()) {
+    secret.data.emplace(resources::kRevocations, Redacted(authority.revocations_pem));
+  }
   authority_secrets_.recall(key_of(kSecret, secret.meta), std::move(secret));
 }
 

@@ -26,7 +26,7 @@ std::string not_marked(const resources::Secret&) {
 
 TlsSecrets make_tls_secrets() {
   auto reader = std::make_shared<const resources::CertificateReader>();
-  return {is_tls, wrong_type,
+  return {is_tls, not_tls,
           [reader](const resources::Secret& secret) { return reader->read(secret); }};
 }
 

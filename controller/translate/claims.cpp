@@ -39,6 +39,8 @@ void read_annotations(const resources::Metadata& meta, Claims& claims) {
       claims.shared_with = split_namespaces(value);
     } else if (name == resources::kSslRedirectAnnotation && claims.is_ingress()) {
       read_ssl_redirect(value, claims);
+    } else if (claims.is_ingress() && resources::is_client_auth_annotation(name)) {
+      continue;  // read with the hosts that it is for
     } else if (name.starts_with(resources::kOurAnnotationPrefix)) {
       const std::string field = resources::member_path("metadata.annotations", name);
       claims.refused = true;

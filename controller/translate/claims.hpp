@@ -63,6 +63,14 @@ struct TlsEntry {
   bool operator==(const TlsEntry&) const = default;
 };
 
+// Client certificates that the object asks for, at all of its hosts.
+struct ClientAuthClaim {
+  snapshot::ClientAuth asked;
+  bool usable = false;  // its authority is there
+  std::string field;
+  bool operator==(const ClientAuthClaim&) const = default;
+};
+
 using ServiceName = std::pair<std::string, std::string>;  // namespace, name
 
 struct Claims {
@@ -78,6 +86,7 @@ struct Claims {
   bool refused = false;                  // fails closed: its routes answer 503 (W8)
   std::vector<std::string> shared_with;  // namespaces, or "*" (O3)
   bool tls_redirect = false;             // of an Ingress: its annotation (T9)
+  std::optional<ClientAuthClaim> client_auth;
 
   std::vector<TlsEntry> tls;
   std::map<std::string, std::vector<std::size_t>> tls_hosts;  // -> entries that list it

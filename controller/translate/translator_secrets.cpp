@@ -45,7 +45,8 @@ snapshot::Object Translator::named_object(const std::string& key) const {
   if (key.starts_with("authority/")) {
     const auto found = objects_.authority_secret(ns, name);
     TOYOU_ASSERT(found && found->value != nullptr);
-    return snapshot::Authority{std::move(ns), std::move(name), found->value->certificates_pem};
+    return snapshot::Authority{std::move(ns), std::move(name), found->value->certificates_pem,
+                               found->value->revocations_pem};
   }
   const auto found = objects_.tls_secret(ns, name);
   TOYOU_ASSERT(found && found->value != nullptr);

@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "common/hostname.hpp"
 #include "dataplane/config/router.hpp"
 #include "dataplane/config/sharded_map.hpp"
 #include "dataplane/config/state_registry.hpp"
@@ -210,6 +211,20 @@ std::shared_ptr<const Tables> Tables::build(const snapshot::Update& update,
 Match Tables::find(std::string_view host, std::string_view path,
                    snapshot::Protocol protocol) const {
   return data_->router.find(host, path, protocol);
+}
+
+std::optional<tls::ClientAuth> Tables::client_auth(const snapshot::Route& route) const {
+  if (!route.client_auth) return std::nullopt;
+  tls::AuthorityPtr authority = peers()->authority(route.client_auth->authority);
+  TOYOU_ASSERT(authority != nullptr);  // references were checked when the snapshot was read
+  return tls::ClientAuth{std::move(authority), route.client_auth->required,
+                         route.client_auth->depth};
+}
+
+std::optional<tls::ClientAuth> Tables::client_auth(std::string_view server_name) const {
+  const Result<std::string> host = normalise_request_host(server_name);
+  const RoutePtr route = host ? data_->router.asking_for_certificates(*host) : nullptr;
+  return route ? client_auth(route->route) : std::nullopt;
 }
 
 std::size_t Tables::route_count() const {

@@ -4,6 +4,8 @@
 
 #include "common/limits.hpp"
 #include "common/log.hpp"
+#include "dataplane/http/error_response.hpp"
+#include "dataplane/http/request_id.hpp"
 
 namespace toyou::http {
 namespace {
@@ -31,6 +33,7 @@ bool alerted(HandshakeResult result) {
     case HandshakeResult::UnrecognizedName:
     case HandshakeResult::NoApplicationProtocol:
     case HandshakeResult::Incompatible:
+    case HandshakeResult::ClientCertificate:
     case HandshakeResult::Protocol:
       return true;
     default:
@@ -79,7 +82,13 @@ HandshakeResult result_of(const WorkerContext& worker, const Guard& guard,
 asio::awaitable<Ended> refuse_every_name(WorkerContext& worker, Stream& stream, Guard& guard) {
   Ended ended;
   ended.result = HandshakeResult::ClientGone;
-  error_code ec = co_await stream.discard(guard, worker.options.tls_handshake_timeout);
+  std::array<char, 512> first{};
+  std::size_t bytes = 0;
+  error_code ec;
+  do {
+    ec = co_await stream.wait_readable(guard, worker.options.tls_handshake_timeout);
+    if (!ec) bytes = stream.socket().read(first, ec);
+  } while (ec == asio::error::would_block);
   if (ec) {
     ended.result = result_of(worker, guard, HandshakeResult::ClientGone);
     co_return ended;
@@ -96,9 +105,11 @@ asio::awaitable<Ended> refuse_every_name(WorkerContext& worker, Stream& stream, 
 }
 
 asio::awaitable<Ended> negotiate(WorkerContext& worker, Stream& stream, Guard& guard,
-                                 tls::CertificateTablePtr certificates) {
+                                 const config::TablesPtr& tables) {
   Ended ended;
-  auto channel = tls::Channel::accept(worker.tls, stream.socket().fd(), std::move(certificates));
+  auto channel =
+      tls::Channel::accept(worker.tls, stream.socket().fd(), tables->certificates(),
+                           [tables](std::string_view name) { return tables->client_auth(name); });
   if (!channel) co_return ended;
   stream.secure(std::move(channel));
   const error_code ec = co_await stream.handshake(guard, worker.options.tls_handshake_timeout);
@@ -142,11 +153,11 @@ asio::awaitable<bool> handshake(WorkerContext& worker, Stream& stream, Guard& gu
   Ended ended;
   {
     const auto pass = worker.handshakes.enter(guard, worker.clock.steady());
-    const tls::CertificateTablePtr certificates = worker.tables->certificates();
-    if (pass && certificates->size() == 0) {
+    const config::TablesPtr tables = worker.tables;
+    if (pass && tables->certificates()->size() == 0) {
       ended = co_await refuse_every_name(worker, stream, guard);
     } else if (pass) {
-      ended = co_await negotiate(worker, stream, guard, certificates);
+      ended = co_await negotiate(worker, stream, guard, tables);
     }
   }
   note(worker, peer, ended);

@@ -8,6 +8,10 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <new>
+#include <utility>
+
+#include "common/pem.hpp"
 
 namespace toyou::tls {
 namespace {
@@ -47,6 +51,18 @@ std::string name_in_hello(SSL* ssl) {
   const std::size_t length = static_cast<std::size_t>(data[3]) << 8 | data[4];
   if (length > size - kHeader) return {};
   return {reinterpret_cast<const char*>(data) + kHeader, length};
+}
+
+// A session is of the demand that its client met then: RFC 8446 section 4.6.1 leaves such bindings
+// to the server.
+bool is_bound_to(SSL_SESSION* session, const std::optional<ClientAuth>& auth) {
+  void* data = nullptr;
+  std::size_t size = 0;
+  if (SSL_SESSION_get0_ticket_appdata(session, &data, &size) != 1) return false;
+  const std::string_view bound(static_cast<const char*>(data), size);
+  if (bound != (auth ? auth->id() : std::string())) return false;
+  const X509* leaf = auth ? SSL_SESSION_get0_peer(session) : nullptr;
+  return leaf == nullptr || X509_cmp_current_time(X509_get0_notAfter(leaf)) > 0;
 }
 
 bool would_block(int error) {
@@ -101,6 +117,9 @@ struct Channel::Io {
     return -1;
   }
 
+  // Takes all: what the socket does not take waits with us. OpenSSL's own half-sent records would
+  // not let it answer a request for new keys, and it takes the second such request for a fatal
+  // error.
   static int write(BIO* bio, const char* from, int size) {
     auto& channel = *static_cast<Channel*>(BIO_get_data(bio));
     BIO_clear_retry_flags(bio);
@@ -167,8 +186,11 @@ Status Channel::flush() {
 
 struct Channel::Handshake {
   CertificateTablePtr certificates;
+  ClientAuthOf client_auth_of;
   const Shown* shown = nullptr;  // of certificates, once the client has named what it wants
   std::string name = {};         // that name
+  std::optional<ClientAuth> client_auth = {};  // what is asked of those who name it
+  std::string first = {};                      // bytes that came, as many as tell HTTP from TLS
 };
 
 void Channel::note_first(std::string_view bytes) {
@@ -199,43 +221,86 @@ struct Channel::Access {
       if (SSL_use_cert_and_key(ssl, shown.leaf.get(), shown.key.get(), shown.chain.get(), 1) != 1) {
         return 0;
       }
-      return 1;
     }
-    // Before anything else: tickets are looked at before OpenSSL knows the name.
-    static int client_hello(SSL* ssl, int*, void*) {
-      Channel& channel = channel_of(ssl);
-      if (channel.handshake_) channel.handshake_->name = name_in_hello(ssl);
-      return SSL_CLIENT_HELLO_SUCCESS;
+    return 1;
+  }
+  // Before anything else: tickets are looked at before OpenSSL knows the name. Again for a second
+  // ClientHello, which may name something else.
+  static int client_hello(SSL* ssl, int* alert, void*) {
+    Channel& channel = channel_of(ssl);
+    if (!channel.handshake_) return SSL_CLIENT_HELLO_SUCCESS;
+    Handshake& handshake = *channel.handshake_;
+    handshake.name = name_in_hello(ssl);
+    handshake.client_auth.reset();
+    if (handshake.client_auth_of) handshake.client_auth = handshake.client_auth_of(handshake.name);
+    if (demand_certificate(ssl, handshake.client_auth)) return SSL_CLIENT_HELLO_SUCCESS;
+    *alert = SSL_AD_INTERNAL_ERROR;
+    return SSL_CLIENT_HELLO_ERROR;
+  }
+  static bool demand_certificate(SSL* ssl, const std::optional<ClientAuth>& auth) {
+    if (!auth) {
+      SSL_set_verify(ssl, SSL_VERIFY_NONE, nullptr);
+      return true;
     }
-    // A session of another name is not resumed (RFC 6066 section 3); OpenSSL does not mind.
-    static SSL_TICKET_RETURN ticket(SSL* ssl, SSL_SESSION* session, const unsigned char*,
-                                    std::size_t, SSL_TICKET_STATUS status, void*) {
-      if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW) {
-        return SSL_TICKET_RETURN_IGNORE_RENEW;
-      }
-      const Channel& channel = channel_of(ssl);
-      const char* name = SSL_SESSION_get0_hostname(session);
-      const std::string_view session_name = name != nullptr ? name : "";
-      if (!channel.handshake_ || channel.handshake_->name != session_name) {
-        return SSL_TICKET_RETURN_IGNORE_RENEW;
-      }
-      return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+    NamesPtr names(SSL_dup_CA_list(auth->authority->names.get()));
+    if (!names || SSL_set1_verify_cert_store(ssl, auth->authority->store.get()) != 1) {
+      return false;
     }
-  };
+    SSL_set0_CA_list(ssl, names.release());
+    SSL_set_verify(ssl, SSL_VERIFY_PEER | (auth->required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+                   nullptr);
+    return true;
+  }
+  static int verify(X509_STORE_CTX* context, void*) {
+    const auto* ssl = static_cast<const SSL*>(
+        X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx()));
+    const Channel& channel = channel_of(const_cast<SSL*>(ssl));
+    if (!channel.handshake_ || !channel.handshake_->client_auth) return 0;
+    return channel.handshake_->client_auth->verify(context);
+  }
+  static int issue_ticket(SSL* ssl, void*) {
+    const Channel& channel = channel_of(ssl);
+    if (!channel.handshake_) return 0;
+    const std::optional<ClientAuth>& auth = channel.handshake_->client_auth;
+    const std::string id = auth ? auth->id() : std::string();
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), id.data(), id.size());
+  }
+  // A session of another name is not resumed (RFC 6066 section 3), nor one that was verified for
+  // another demand; OpenSSL does not mind.
+  static SSL_TICKET_RETURN ticket(SSL* ssl, SSL_SESSION* session, const unsigned char*, std::size_t,
+                                  SSL_TICKET_STATUS status, void*) {
+    if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW) {
+      return SSL_TICKET_RETURN_IGNORE_RENEW;
+    }
+    const Channel& channel = channel_of(ssl);
+    const char* name = SSL_SESSION_get0_hostname(session);
+    const std::string_view session_name = name != nullptr ? name : "";
+    if (!channel.handshake_ || channel.handshake_->name != session_name ||
+        !is_bound_to(session, channel.handshake_->client_auth)) {
+      return SSL_TICKET_RETURN_IGNORE_RENEW;
+    }
+    return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+  }
+};
+
+void Channel::install_callbacks(SSL_CTX* context) {
   SSL_CTX_set_client_hello_cb(context, Access::client_hello, nullptr);
-  SSL_CTX_set_session_ticket_cb(context, nullptr, Access::ticket, nullptr);
+  SSL_CTX_set_session_ticket_cb(context, Access::issue_ticket, Access::ticket, nullptr);
+  SSL_CTX_set_cert_verify_callback(context, Access::verify, nullptr);
   SSL_CTX_set_tlsext_servername_callback(context, Access::server_name);
   SSL_CTX_set_cert_cb(context, Access::certificate, nullptr);
 }
 
-Channel::Channel(int fd, CertificateTablePtr certificates)
-    : handshake_(new Handshake{std::move(certificates)}), fd_(fd) {}
+Channel::Channel(int fd, CertificateTablePtr certificates, ClientAuthOf client_auth_of)
+    : handshake_(new Handshake{std::move(certificates), std::move(client_auth_of)}), fd_(fd) {}
 
 Channel::~Channel() = default;
 
 std::unique_ptr<Channel> Channel::accept(const ServerContext& context, int fd,
-                                         CertificateTablePtr certificates) {
-  std::unique_ptr<Channel> channel(new Channel(fd, std::move(certificates)));
+                                         CertificateTablePtr certificates,
+                                         ClientAuthOf client_auth_of) {
+  std::unique_ptr<Channel> channel(
+      new Channel(fd, std::move(certificates), std::move(client_auth_of)));
   if (!channel->attach(context.get())) return nullptr;
   SSL_set_accept_state(channel->ssl_.get());
   return channel;
@@ -243,7 +308,7 @@ std::unique_ptr<Channel> Channel::accept(const ServerContext& context, int fd,
 
 std::unique_ptr<Channel> Channel::connect(const BackendSetting& setting, int fd,
                                           std::shared_ptr<SessionSlot> sessions) {
-  std::unique_ptr<Channel> channel(new Channel(fd, nullptr));
+  std::unique_ptr<Channel> channel(new Channel(fd, nullptr, {}));
   if (setting.context == nullptr || !channel->attach(setting.context->get())) return nullptr;
   SSL* ssl = channel->ssl_.get();
   const char* name = setting.server_name.c_str();
@@ -298,7 +363,6 @@ Status Channel::handshake() {
   ERR_clear_error();
   if (const Status status = flush(); status != Status::Done) return status;
   const int done = SSL_do_handshake(ssl_.get());
-  if (done == 1) return finish_handshake();
   const int error = SSL_get_error(ssl_.get(), done);
   more_ = !drained_;
   if (!outbox_.empty() && (done == 1 || error == SSL_ERROR_WANT_READ)) return Status::WantWrite;
@@ -309,8 +373,24 @@ Status Channel::handshake() {
   return fail_with(error);
 }
 
+// Of a resumed session too, which keeps the client's own certificate.
+void Channel::note_client() {
+  if (!handshake_->client_auth) return;
+  client_ = std::make_unique<ClientIdentity>();
+  client_->auth = *handshake_->client_auth;
+  client_->name = handshake_->name;
+  client_->leaf.reset(SSL_get1_peer_certificate(ssl_.get()));
+  if (!client_->leaf) return;
+  if (STACK_OF(X509)* others = SSL_get_peer_cert_chain(ssl_.get())) {
+    client_->others.reset(X509_chain_up_ref(others));
+  }
+  client_->not_after = wall_time_of(X509_get0_notAfter(client_->leaf.get()));
+  client_->facts = facts_of(client_->leaf.get());
+}
+
 Status Channel::finish_handshake() {
   result_ = SSL_session_reused(ssl_.get()) == 1 ? HandshakeResult::Resumed : HandshakeResult::Ok;
+  note_client();
   handshake_.reset();
   SSL_certs_clear(ssl_.get());  // nobody will ask again; a rotated key does not linger here
   more_ = SSL_has_pending(ssl_.get()) == 1 || !drained_;
@@ -455,7 +535,7 @@ Moved Channel::write(std::span<const char> bytes) {
 }
 
 Status Channel::close_notify() {
-  if (handshake_ || (SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN) != 0) return Status::Done;
+  if (handshake_) return Status::Done;
   errno_ = 0;
   ERR_clear_error();
   if ((SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN) == 0) {

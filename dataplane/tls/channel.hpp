@@ -5,13 +5,17 @@
 // by one thread at a time. No call blocks or throws. While idle it holds no buffer.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "dataplane/tls/certificate_table.hpp"
+#include "dataplane/tls/client_auth.hpp"
 #include "dataplane/tls/client_context.hpp"
 #include "dataplane/tls/server_context.hpp"
 
@@ -66,9 +70,11 @@ using ClientAuthOf = std::function<std::optional<ClientAuth>(std::string_view se
 
 class Channel {
  public:
-  // A server's side; the handshake uses `certificates` as they are now. Null: out of memory.
+  // A server's side; the handshake uses `certificates` as they are now, and `client_auth_of` until
+  // it is over; none: no name asks for anything. Null: out of memory.
   static std::unique_ptr<Channel> accept(const ServerContext& context, int fd,
-                                         CertificateTablePtr certificates);
+                                         CertificateTablePtr certificates,
+                                         ClientAuthOf client_auth_of = {});
   // A client's side. What is in `sessions` is resumed if the peer likes; new ones go there, until
   // forget_sessions(). Null: out of memory.
   static std::unique_ptr<Channel> connect(const BackendSetting& setting, int fd,
@@ -86,6 +92,9 @@ class Channel {
   void forget_sessions() { sessions_.reset(); }
   // What the client named, of its own choice; empty: nothing. During the handshake and after it.
   [[nodiscard]] std::string server_name() const;
+  // What the client has proven, after a handshake for a name that asks for a certificate. Null: the
+  // name asks for none.
+  [[nodiscard]] ClientIdentity* client() const { return client_.get(); }
 
   // Reads as much as there is and fits, with a bounded number of reads of the descriptor, so that
   // no peer keeps us busy with records that carry nothing.
@@ -115,10 +124,11 @@ class Channel {
   static void install_session_callback(SSL_CTX* context);  // of a client
 
  private:
-  Channel(int fd, CertificateTablePtr certificates);
+  Channel(int fd, CertificateTablePtr certificates, ClientAuthOf client_auth_of);
   bool attach(SSL_CTX* context);
   struct Io;         // the descriptor as OpenSSL's BIO
   struct Handshake;  // what is needed until it is over
+  struct Access;     // callbacks of the handshake
 
   Status fail_with(int ssl_error);
   bool send_some(std::string_view& bytes);
@@ -132,7 +142,8 @@ class Channel {
 
   SslPtr ssl_;
   std::unique_ptr<Handshake> handshake_;
-  std::shared_ptr<SessionSlot> sessions_;  // of a client
+  std::unique_ptr<ClientIdentity> client_;  // of a server
+  std::shared_ptr<SessionSlot> sessions_;   // of a client
   std::string failure_;
   std::string outbox_;    // records that the socket has not taken; empty: holds no memory
   std::size_t held_ = 0;  // plain bytes in the last of them, which write() has not counted yet

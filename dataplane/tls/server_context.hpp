@@ -5,6 +5,7 @@
 // Immutable after make(); any thread.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "common/openssl.hpp"

@@ -235,5 +235,6 @@ def test_the_controllers_account_may_do_no_more_than_it_needs(cluster):
                           ("create secrets", False), ("patch secrets", False), ("get configmaps", False), ("patch ingresses", False),
                           ("delete wsr", False), ("update services", False), ("create pods", False),
                           ("get leases -n kube-system", False)):
-        done = cluster.kubectl("--kubeconfig", cluster.kubeconfig, "auth", "can-i", *what.replace("/", " --subresource=", 1).split(), check=False)
+        done = cluster.kubectl("--kubeconfig", cluster.kubeconfig, "auth", "can-i",
+                               *what.replace("/status", " --subresource=status").split(), check=False)
         assert done.stdout.strip().endswith("yes" if allowed else "no"), (what, done.stdout, done.stderr)

@@ -129,9 +129,11 @@ class World {
       if (!one_in(4)) entry["secretName"] = secret_name();
       spec["tls"].push_back(entry);
     }
+    json meta = metadata(choose({"i1", "i2", "i3"}));
+    if (one_in(6)) meta["annotations"]["toyou.dev/client-ca-secret"] = secret_name();
     return {{"apiVersion", "networking.k8s.io/v1"},
             {"kind", "Ingress"},
-            {"metadata", metadata(choose({"i1", "i2", "i3"}))},
+            {"metadata", meta},
             {"spec", spec}};
   }
 
@@ -143,6 +145,9 @@ class World {
     if (one_in(2)) spec["protocols"] = {choose({"HTTP", "SSE"}), choose({"WebSocket", "SSE"})};
     if (one_in(3)) spec["tls"] = {{"redirect", one_in(2)}, {"hsts", one_in(2) ? "0s" : "1h"}};
     if (one_in(3)) spec["tls"]["secretName"] = secret_name();
+    if (one_in(3)) {
+      spec["tls"]["client"] = {{"caSecretName", secret_name()}, {"depth", pick(2)}};
+    }
     if (one_in(5)) spec["auth"]["basic"]["secretName"] = choose({"k1", "k2"});
     return {{"apiVersion", "toyou.dev/v1alpha1"},
             {"kind", "WebSocketRoute"},
@@ -189,6 +194,7 @@ class World {
     if (one_in(6)) made.key = kMade[0].key;
     if (one_in(8)) made.chain = "none";
     json object = tls_secret(ns(), choose({"k1", "k2", "k3"}), made);
+    if (one_in(2)) object["data"]["ca.crt"] = base64(one_in(4) ? "none" : kMade[0].chain);
     if (one_in(10)) object["type"] = "Opaque";
     return object;
   }
