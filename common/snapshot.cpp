@@ -244,6 +244,21 @@ void check(const std::string& key, const Certificate& certificate, Complaints& c
 void check(const std::string& key, const Authority& authority, Complaints& complaints) {
   check_secret(key, authority_key(authority.ns, authority.secret), authority, complaints);
   check_pem(authority.certificates_pem, limits::kAuthorityBytes, "/certificates", complaints);
+  if (authority.revocations_pem.empty()) return;
+  check_pem(authority.revocations_pem, limits::kRevocationBytes, "/revocations", complaints);
+}
+
+void check(const std::string& key, const TicketKeys& keys, Complaints& complaints) {
+  complaints.require(key == kTicketKeysKey, "", "is not the key of ticket keys");
+  const auto one = [&](const Redacted& hex, const char* pointer) {
+    const std::string& text = hex.reveal();
+    const bool good = text.size() == kTicketKeyHexBytes &&
+                      text.find_first_not_of("0123456789abcdef") == std::string::npos;
+    complaints.require(good, pointer, "is not 80 bytes in lower-case hex");
+  };
+  one(keys.previous, "/previous");
+  one(keys.current, "/current");
+  one(keys.next, "/next");
 }
 
 void check(const std::string& key, const ClientCertificate& certificate, Complaints& complaints) {

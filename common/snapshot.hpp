@@ -180,10 +180,20 @@ struct ClientCertificate {
   bool operator==(const ClientCertificate&) const = default;
 };
 
-using Object = std::variant<Route, Upstream, Certificate, Authority, ClientCertificate>;
+// The keys of TLS session tickets that all replicas share; without them each process has its own.
+// Each is a name of 16 bytes, a key of 32 for AES and one of 32 for HMAC, in lower-case hex.
+struct TicketKeys {
+  Redacted previous;  // of tickets that are still taken
+  Redacted current;   // tickets are made with it
+  Redacted next;      // taken already, as some replicas may be ahead
+  bool operator==(const TicketKeys&) const = default;
+};
+
+using Object = std::variant<Route, Upstream, Certificate, Authority, ClientCertificate, TicketKeys>;
 
 // Key -> object. Keys: "route/<kind>/<ns>/<name>/<n>", "upstream/<ns>/<service>/<port>",
-// "certificate/<ns>/<secret>", "authority/<ns>/<secret>", "client-certificate/<ns>/<secret>".
+// "certificate/<ns>/<secret>", "authority/<ns>/<secret>", "client-certificate/<ns>/<secret>",
+// "ticket-keys".
 using Snapshot = std::map<std::string, Object>;
 
 std::string route_key(const Source& source, std::size_t n);
@@ -191,6 +201,8 @@ std::string upstream_key(std::string_view ns, std::string_view service, std::str
 std::string certificate_key(std::string_view ns, std::string_view secret);
 std::string authority_key(std::string_view ns, std::string_view secret);
 std::string client_certificate_key(std::string_view ns, std::string_view secret);
+inline constexpr std::string_view kTicketKeysKey = "ticket-keys";
+inline constexpr std::size_t kTicketKeyHexBytes = 160;
 
 // Every key of another object that a route names, with the JSON pointer of where it does. A key
 // that is named twice comes twice.

@@ -155,6 +155,15 @@ Json to_json(const Authority& authority) {
   json["namespace"] = authority.ns;
   json["secret"] = authority.secret;
   json["certificates"] = authority.certificates_pem;
+  if (!authority.revocations_pem.empty()) json["revocations"] = authority.revocations_pem;
+  return json;
+}
+
+Json to_json(const TicketKeys& keys) {
+  Json json = Json::object();
+  json["previous"] = keys.previous.reveal();
+  json["current"] = keys.current.reveal();
+  json["next"] = keys.next.reveal();
   return json;
 }
 
@@ -373,6 +382,21 @@ Authority read_authority(const Json& json, Problems& problems) {
   return authority;
 }
 
+void read_redacted(JsonFields& fields, const char* name, Redacted& to) {
+  std::string text;
+  read_required(fields, name, text);
+  to = Redacted(std::move(text));
+}
+
+TicketKeys read_ticket_keys(const Json& json, Problems& problems) {
+  TicketKeys keys;
+  JsonFields fields(json, "", problems);
+  read_redacted(fields, "previous", keys.previous);
+  read_redacted(fields, "current", keys.current);
+  read_redacted(fields, "next", keys.next);
+  return keys;
+}
+
 ClientCertificate read_client_certificate(const Json& json, Problems& problems) {
   ClientCertificate certificate;
   JsonFields fields(json, "", problems);
@@ -397,6 +421,7 @@ constexpr std::array<KnownKind, 6> kKinds{{
     {"authority/", [](const Json& j, Problems& p) -> Object { return read_authority(j, p); }},
     {"client-certificate/",
      [](const Json& j, Problems& p) -> Object { return read_client_certificate(j, p); }},
+    {kTicketKeysKey, [](const Json& j, Problems& p) -> Object { return read_ticket_keys(j, p); }},
 }};
 
 const KnownKind* kind_of(std::string_view key) {

@@ -40,6 +40,12 @@ std::vector<WatchedResource> watched_resources(const KubernetesOptions& options)
   add("", "fieldSelector=type%3Dkubernetes.io%2Ftls");
   add("AuthoritySecret",
       "fieldSelector=type%21%3Dkubernetes.io%2Ftls&labelSelector=toyou.dev%2Fauthority%3Dtrue");
+  if (const std::size_t slash = options.ticket_key_secret.find('/'); slash != std::string::npos) {
+    add("TicketKeySecret",
+        "fieldSelector=metadata.name%3D" +
+            query_escape(options.ticket_key_secret.substr(slash + 1)),
+        "/api/v1/namespaces/" + options.ticket_key_secret.substr(0, slash) + "/secrets");
+  }
   return all;
 }
 

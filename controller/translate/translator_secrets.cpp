@@ -64,4 +64,18 @@ void Translator::refresh_secrets(const Work& work) {
   }
 }
 
+// No route names them: they are there as long as their Secret is.
+void Translator::write_ticket_keys() {
+  if (!ticket_keys_) return;
+  const std::string key(snapshot::kTicketKeysKey);
+  const auto found = objects_.ticket_key_secret(ticket_keys_->first, ticket_keys_->second);
+  const auto before = translation_.snapshot.find(key);
+  const bool known = before != translation_.snapshot.end();
+  if (!found || found->value == nullptr) {
+    if (known) erase(key);
+  } else if (!known || before->second != snapshot::Object(*found->value)) {
+    put(key, *found->value);
+  }
+}
+
 }  // namespace toyou::translate

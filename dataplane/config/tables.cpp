@@ -15,6 +15,15 @@ namespace {
 // Keys of the routes that name an object, sorted: a change of the object reaches exactly those.
 using Users = std::vector<std::string>;
 
+tls::TicketKeyRingPtr ticket_keys_after(const snapshot::Update& update,
+                                        const tls::TicketKeyRingPtr& before) {
+  const std::string key(snapshot::kTicketKeysKey);
+  if (update.removed.contains(key)) return nullptr;
+  const auto changed = update.changed.find(key);
+  if (changed == update.changed.end()) return before;
+  return tls::read_ticket_keys(std::get<snapshot::TicketKeys>(changed->second));
+}
+
 }  // namespace
 
 struct Tables::Data {
@@ -204,6 +213,7 @@ std::shared_ptr<const Tables> Tables::build(const snapshot::Update& update,
   auto tables = std::make_shared<Tables>();
   tables->data_ = builder.finish();
   tables->material_ = now;
+  tables->ticket_keys_ = ticket_keys_after(update, base->ticket_keys_);
   tables->generation_ = update.manifest.generation;
   return tables;
 }

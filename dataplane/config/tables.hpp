@@ -20,6 +20,7 @@
 #include "dataplane/tls/client_auth.hpp"
 #include "dataplane/tls/client_context.hpp"
 #include "dataplane/tls/peer_table.hpp"
+#include "dataplane/tls/ticket_keys.hpp"
 
 namespace toyou::config {
 
@@ -145,6 +146,7 @@ class Tables {
   class Builder;
   std::unique_ptr<Data> data_;
   Material material_;  // never null
+  tls::TicketKeyRingPtr ticket_keys_;
   std::uint64_t generation_ = 0;
 };
 

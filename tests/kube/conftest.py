@@ -33,8 +33,8 @@ def pytest_runtest_makereport():
 
 
 def chart_account():
-    """The ServiceAccount default/toyou with what the chart lets it do, and the Lease."""
-    chart, parts = os.path.join(TOP, "charts", "toyou"), ("serviceaccount", "rbac", "lease")
+    """The ServiceAccount default/toyou with what the chart lets it do, the Lease and the Secret for ticket keys."""
+    chart, parts = os.path.join(TOP, "charts", "toyou"), ("serviceaccount", "rbac", "lease", "ticket-keys")
     rendered = subprocess.run(["helm", "template", "toyou", chart, "-n", "default",
                                *("-s=templates/%s.yaml" % part for part in parts)], check=True, capture_output=True, text=True).stdout
     return list(yaml.safe_load_all(rendered))

@@ -24,6 +24,7 @@ from support.wire import fetch
 HERE = os.path.dirname(os.path.realpath(__file__))
 WITH_CLUSTER = os.path.join(HERE, "cluster", "with-cluster")
 ADDRESS = "192.0.2.10"
+TICKET_KEYS = ("default", "toyou-session-ticket-keys")  # as the chart names them
 LONG = 60  # seconds that a test waits at most for the cluster and the programs
 
 
@@ -90,7 +91,8 @@ class Pair:
         self.controller = self.dataplane = None
 
     def start_controller(self, *flags):
-        self.controller = Controller(self.snapshots, self.kubeconfig, *(flags or ("--publish-address", ADDRESS)))
+        self.controller = Controller(self.snapshots, self.kubeconfig, "--ticket-key-secret", "/".join(TICKET_KEYS),
+                                     *(flags or ("--publish-address", ADDRESS)))
         return self.controller.await_ready()
 
     def start_dataplane(self):

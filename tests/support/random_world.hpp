@@ -200,9 +200,23 @@ class World {
   }
 
   json secret() {
+    if (one_in(3)) return ticket_keys();
     return {{"apiVersion", "v1"},
             {"kind", "Secret"},
             {"metadata", {{"name", choose({"k1", "k2"})}, {"namespace", ns()}}}};
+  }
+
+  json ticket_keys() {
+    json data = json::object();
+    for (const char* name : {"previous", "current", "next"}) {
+      const auto size = static_cast<std::size_t>(one_in(8) ? 79 : 80);
+      data[name] = base64(std::string(size, static_cast<char>(pick(100))));
+    }
+    return {{"apiVersion", "v1"},
+            {"kind", "Secret"},
+            {"metadata", {{"name", choose({"k1", "k2"})}, {"namespace", ns()}}},
+            {"type", "toyou.dev/session-ticket-keys"},
+            {"data", data}};
   }
 
   std::mt19937 random_;
