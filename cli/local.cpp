@@ -42,6 +42,9 @@ Supervisor::Program controller(const LocalOptions& options, const std::string& s
   if (!options.default_certificate.empty()) {
     argv = with(std::move(argv), {"--default-certificate", options.default_certificate});
   }
+  if (!options.ticket_key_secret.empty()) {
+    argv = with(std::move(argv), {"--ticket-key-secret", options.ticket_key_secret});
+  }
   return {"toyou-controller", Output::ToStandardError,
           [argv = std::move(argv)](const std::optional<Ports>&) { return argv; }};
 }
@@ -86,6 +89,8 @@ void add_local_command(flags::Parser& program, LocalOptions& options) {
   local.number("--workers", options.workers, 0, kMaxWorkers, "Threads that serve; 0: one per core");
   local.text("--default-certificate", options.default_certificate, "NS/NAME",
              "Secret whose certificate is shown where no other is");
+  local.text("--ticket-key-secret", options.ticket_key_secret, "NS/NAME",
+             "Secret with the keys of TLS session tickets, so that they outlive a restart");
   local.text("--state-dir", options.state_dir, "DIR",
              "Where snapshots are kept; default: a temporary directory");
   local.log(options.log);

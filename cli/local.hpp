@@ -16,6 +16,7 @@ struct LocalOptions {
   std::uint16_t admin_port = 9901;
   unsigned workers = 0;             // 0: one per core
   std::string default_certificate;  // NS/NAME of a Secret; empty: none
+  std::string ticket_key_secret;    // the same
   std::string state_dir;            // empty: a temporary one
   log::Options log;
 };

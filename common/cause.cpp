@@ -27,7 +27,7 @@ constexpr std::array<CauseInfo, kCauseCount> kTable = {{
     {Unauthenticated, "unauthenticated", 401, 0, 0, "credentials missing or not valid"},
     {Forbidden, "forbidden", 403, 0, 0, "not allowed"},
     {TlsRequired, "tls_required", 403, 0, 0, "this host is served over TLS only"},
-    {ClientCertificate, "client_certificate", 400, 0, 0, "client certificate missing or not valid"},
+    {ClientCertificate, "client_certificate", 421, 0, 0, "client certificate missing or not valid"},
     {BackendTls, "backend_tls", 502, 0, 0, "TLS to the backend failed"},
     {TokenExpired, "token_expired", 0, 1008, 1001, "token expired"},
     {LimitTotal, "limit_total", 503, 0, 0, "too many connections"},

@@ -39,7 +39,11 @@ inline constexpr std::size_t kIssuersPerChain = 16;                // usual chai
 inline constexpr std::size_t kCertificateKeyBytes = 64U << 10;     // RSA of 16,384 bits: 13 KiB
 inline constexpr std::size_t kAuthorityBytes = 512U << 10;  // all that a browser trusts: 230 KiB
 inline constexpr std::size_t kCertificatesPerAuthority = 1'000;
-inline constexpr std::size_t kCertificatesPerHost = 2;  // one RSA, one ECDSA or Ed25519
+inline constexpr std::size_t kCertificatesPerHost = 2;       // one RSA, one ECDSA or Ed25519
+inline constexpr std::size_t kRevocationBytes = 256U << 10;  // some 6,000 revoked certificates
+inline constexpr std::size_t kRevocationLists = 64;
+inline constexpr int kMostCertificateDepth = 10;
+inline constexpr std::size_t kClientFactBytes = 4U << 10;  // of a client's certificate, in a field
 inline constexpr std::chrono::milliseconds kMaxDuration = std::chrono::hours(24 * 365 * 10);
 
 // --- request head ---------------------------------------------------------------------------

@@ -8,6 +8,14 @@ void free_chain(STACK_OF(X509) * chain) {
   sk_X509_pop_free(chain, X509_free);
 }
 
+void free_names(STACK_OF(X509_NAME) * names) {
+  sk_X509_NAME_pop_free(names, X509_NAME_free);
+}
+
+void free_revocations(STACK_OF(X509_CRL) * lists) {
+  sk_X509_CRL_pop_free(lists, X509_CRL_free);
+}
+
 BioPtr view_bio(const std::string& text) {
   return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }

@@ -20,6 +20,8 @@ struct FreeBy {
   }
 };
 void free_chain(STACK_OF(X509) * chain);
+void free_names(STACK_OF(X509_NAME) * names);
+void free_revocations(STACK_OF(X509_CRL) * lists);
 
 using SslPtr = std::unique_ptr<SSL, FreeBy<SSL_free>>;
 using SslCtxPtr = std::unique_ptr<SSL_CTX, FreeBy<SSL_CTX_free>>;
@@ -27,6 +29,11 @@ using X509Ptr = std::unique_ptr<X509, FreeBy<X509_free>>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, FreeBy<EVP_PKEY_free>>;
 using BioPtr = std::unique_ptr<BIO, FreeBy<BIO_free>>;
 using ChainPtr = std::unique_ptr<STACK_OF(X509), FreeBy<free_chain>>;
+using StorePtr = std::unique_ptr<X509_STORE, FreeBy<X509_STORE_free>>;
+using NamePtr = std::unique_ptr<X509_NAME, FreeBy<X509_NAME_free>>;
+using NamesPtr = std::unique_ptr<STACK_OF(X509_NAME), FreeBy<free_names>>;
+using RevocationPtr = std::unique_ptr<X509_CRL, FreeBy<X509_CRL_free>>;
+using RevocationsPtr = std::unique_ptr<STACK_OF(X509_CRL), FreeBy<free_revocations>>;
 
 // A view of `text` as a BIO, for as long as `text` lives.
 BioPtr view_bio(const std::string& text);

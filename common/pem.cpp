@@ -80,6 +80,32 @@ Result<PemChain> read_pem_chain(const std::string& pem) {
   return chain;
 }
 
+Result<RevocationsPtr> read_pem_revocations(const std::string& pem) {
+  ERR_clear_error();
+  const BioPtr bio = view_bio(pem);
+  RevocationsPtr lists(sk_X509_CRL_new_null());
+  for (std::size_t count = 0;; ++count) {
+    RevocationPtr next(PEM_read_bio_X509_CRL(bio.get(), nullptr, no_passphrase, nullptr));
+    if (!next) break;
+    if (count == limits::kRevocationLists) {
+      return fail(ErrorKind::Invalid,
+                  "holds more than " + std::to_string(count) + " revocation lists");
+    }
+    if (lists == nullptr || sk_X509_CRL_push(lists.get(), next.get()) == 0) {
+      return fail(ErrorKind::Overload, "cannot be read: out of memory");
+    }
+    (void)next.release();  // the stack's now
+  }
+  if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) {
+    return invalid("holds a revocation list that cannot be read");
+  }
+  ERR_clear_error();
+  if (sk_X509_CRL_num(lists.get()) == 0) {
+    return fail(ErrorKind::Invalid, "holds no revocation list");
+  }
+  return lists;
+}
+
 struct PemKeyReader::Decoder {
   EVP_PKEY* key = nullptr;  // where OpenSSL puts what it decoded
   std::unique_ptr<OSSL_DECODER_CTX, FreeBy<OSSL_DECODER_CTX_free>> context{

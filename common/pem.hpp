@@ -32,6 +32,9 @@ Result<ChainPtr> read_pem_certificates(const std::string& pem, std::size_t most)
 // A leaf and at most limits::kIssuersPerChain others. What stands around the blocks is passed over.
 Result<PemChain> read_pem_chain(const std::string& pem);
 
+// Certificate revocation lists: at least one and at most limits::kRevocationLists.
+Result<RevocationsPtr> read_pem_revocations(const std::string& pem);
+
 // Keeps a decoder between keys: making one takes OpenSSL ten times as long as using it. One thread.
 class PemKeyReader {
  public:

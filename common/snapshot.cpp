@@ -87,6 +87,13 @@ void check_backend_tls(const BackendTls& tls, const std::string& at, Complaints&
   }
 }
 
+void check_client_auth(const ClientAuth& auth, Complaints& complaints) {
+  complaints.require(auth.authority.starts_with("authority/"), "/clientAuth/authority",
+                     "is not the key of an authority");
+  complaints.require(auth.depth >= 0 && auth.depth <= limits::kMostCertificateDepth,
+                     "/clientAuth/depth", "is not between 0 and 10");
+}
+
 void check_backends(const Route& route, Complaints& complaints) {
   if (route.backends.size() > limits::kBackendsPerRoute) {
     complaints.add("/backends", "holds more than 16 backends");
@@ -163,6 +170,7 @@ void check(const std::string& key, const Route& route, Complaints& complaints) {
                      "/protocols", "names no protocol");
   check_backends(route, complaints);
   if (route.origins) check_origins(*route.origins, complaints);
+  if (route.client_auth) check_client_auth(*route.client_auth, complaints);
   check_bounds(route, complaints);
 }
 
@@ -236,6 +244,21 @@ void check(const std::string& key, const Certificate& certificate, Complaints& c
 void check(const std::string& key, const Authority& authority, Complaints& complaints) {
   check_secret(key, authority_key(authority.ns, authority.secret), authority, complaints);
   check_pem(authority.certificates_pem, limits::kAuthorityBytes, "/certificates", complaints);
+  if (authority.revocations_pem.empty()) return;
+  check_pem(authority.revocations_pem, limits::kRevocationBytes, "/revocations", complaints);
+}
+
+void check(const std::string& key, const TicketKeys& keys, Complaints& complaints) {
+  complaints.require(key == kTicketKeysKey, "", "is not the key of ticket keys");
+  const auto one = [&](const Redacted& hex, const char* pointer) {
+    const std::string& text = hex.reveal();
+    const bool good = text.size() == kTicketKeyHexBytes &&
+                      text.find_first_not_of("0123456789abcdef") == std::string::npos;
+    complaints.require(good, pointer, "is not 80 bytes in lower-case hex");
+  };
+  one(keys.previous, "/previous");
+  one(keys.current, "/current");
+  one(keys.next, "/next");
 }
 
 void check(const std::string& key, const ClientCertificate& certificate, Complaints& complaints) {
@@ -285,6 +308,7 @@ std::string client_certificate_key(std::string_view ns, std::string_view secret)
 void for_each_reference(
     const Route& route,
     const std::function<void(const std::string& key, const std::string& pointer)>& visit) {
+  if (route.client_auth) visit(route.client_auth->authority, "/clientAuth/authority");
   for (std::size_t i = 0; i < route.backends.size(); ++i) {
     const Backend& backend = route.backends[i];
     const std::string at = "/backends/" + std::to_string(i);

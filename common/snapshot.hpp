@@ -24,7 +24,7 @@ namespace toyou::snapshot {
 
 inline constexpr int kSchemaMajor = 1;
 // 1: certificates, tlsRedirect, hstsMs. 2: authorities, client certificates, TLS and PROXY protocol
-// to backends.
+// to backends, clientAuth, ticket keys.
 inline constexpr int kSchemaMinor = 2;
 
 // What a request is (ingress-contract W1) and what a route serves. A bit set in Protocols.
@@ -109,6 +109,14 @@ struct Timeouts {
   auto operator<=>(const Timeouts&) const = default;
 };
 
+// What the host of a route asks of its clients' certificates.
+struct ClientAuth {
+  std::string authority;  // key of an Authority
+  bool required = true;   // false: who shows no certificate is let in as nobody
+  int depth = 1;          // certificates between the client's own and the authority's: 0..10
+  auto operator<=>(const ClientAuth&) const = default;
+};
+
 struct Route {
   Source source;
   std::string host;  // lower case; "a.example.com" | "*.example.com" | "*" (any host)
@@ -122,6 +130,7 @@ struct Route {
   Timeouts timeouts;
   bool tls_redirect = false;  // plain text is answered 308 to https; a WebSocket there 403
   ProxyProtocol backend_proxy_protocol = ProxyProtocol::None;
+  std::optional<ClientAuth> client_auth;  // absent: no certificate is asked for
   Millis hsts{0};  // Strict-Transport-Security max-age of answers over TLS; 0 = none
   auto operator<=>(const Route&) const = default;
 };
@@ -165,6 +174,7 @@ struct Authority {
   std::string ns;
   std::string secret;
   std::string certificates_pem;  // each is trusted as it is, whether it signed itself or not
+  std::string revocations_pem;   // lists; empty: none is looked at. The key ca.crl
   auto operator<=>(const Authority&) const = default;
 };
 
@@ -177,10 +187,20 @@ struct ClientCertificate {
   bool operator==(const ClientCertificate&) const = default;
 };
 
-using Object = std::variant<Route, Upstream, Certificate, Authority, ClientCertificate>;
+// The keys of TLS session tickets that all replicas share; without them each process has its own.
+// Each is a name of 16 bytes, a key of 32 for AES and one of 32 for HMAC, in lower-case hex.
+struct TicketKeys {
+  Redacted previous;  // of tickets that are still taken
+  Redacted current;   // tickets are made with it
+  Redacted next;      // taken already, as some replicas may be ahead
+  bool operator==(const TicketKeys&) const = default;
+};
+
+using Object = std::variant<Route, Upstream, Certificate, Authority, ClientCertificate, TicketKeys>;
 
 // Key -> object. Keys: "route/<kind>/<ns>/<name>/<n>", "upstream/<ns>/<service>/<port>",
-// "certificate/<ns>/<secret>", "authority/<ns>/<secret>", "client-certificate/<ns>/<secret>".
+// "certificate/<ns>/<secret>", "authority/<ns>/<secret>", "client-certificate/<ns>/<secret>",
+// "ticket-keys".
 using Snapshot = std::map<std::string, Object>;
 
 std::string route_key(const Source& source, std::size_t n);
@@ -188,6 +208,8 @@ std::string upstream_key(std::string_view ns, std::string_view service, std::str
 std::string certificate_key(std::string_view ns, std::string_view secret);
 std::string authority_key(std::string_view ns, std::string_view secret);
 std::string client_certificate_key(std::string_view ns, std::string_view secret);
+inline constexpr std::string_view kTicketKeysKey = "ticket-keys";
+inline constexpr std::size_t kTicketKeyHexBytes = 160;
 
 // Every key of another object that a route names, with the JSON pointer of where it does. A key
 // that is named twice comes twice.

@@ -16,6 +16,7 @@ constexpr std::array<std::string_view, 3> kPathTypes{"Exact", "Prefix", "Default
 constexpr std::array<std::string_view, 3> kActions{"Proxy", "NotFound", "Refuse"};
 constexpr std::array<std::string_view, 2> kMissingOrigins{"Allow", "Deny"};
 constexpr std::array<std::string_view, 2> kProxyProtocols{"None", "V2"};
+constexpr std::array<std::string_view, 2> kClientAuthModes{"Optional", "Required"};
 constexpr std::array<std::string_view, 2> kEndpointStates{"Ready", "Terminating"};
 constexpr std::array<std::pair<Protocol, std::string_view>, 3> kProtocols{
     {{Protocol::Http, "HTTP"}, {Protocol::Sse, "SSE"}, {Protocol::WebSocket, "WebSocket"}}};
@@ -106,6 +107,14 @@ Json encode_timeouts(const Timeouts& timeouts) {
   return json;
 }
 
+Json encode_client_auth(const ClientAuth& auth) {
+  Json json = Json::object();
+  json["authority"] = auth.authority;
+  if (!auth.required) json["mode"] = word_of(auth.required, kClientAuthModes);
+  if (auth.depth != ClientAuth{}.depth) json["depth"] = auth.depth;
+  return json;
+}
+
 Json to_json(const Route& route) {
   Json json = Json::object();
   json["source"] = {
@@ -123,6 +132,7 @@ Json to_json(const Route& route) {
   if (route.backend_proxy_protocol != Route{}.backend_proxy_protocol) {
     json["backendProxyProtocol"] = word_of(route.backend_proxy_protocol, kProxyProtocols);
   }
+  if (route.client_auth) json["clientAuth"] = encode_client_auth(*route.client_auth);
   if (route.hsts != Route{}.hsts) json["hstsMs"] = route.hsts.count();
   return json;
 }
@@ -149,6 +159,15 @@ Json to_json(const Authority& authority) {
   json["namespace"] = authority.ns;
   json["secret"] = authority.secret;
   json["certificates"] = authority.certificates_pem;
+  if (!authority.revocations_pem.empty()) json["revocations"] = authority.revocations_pem;
+  return json;
+}
+
+Json to_json(const TicketKeys& keys) {
+  Json json = Json::object();
+  json["previous"] = keys.previous.reveal();
+  json["current"] = keys.current.reveal();
+  json["next"] = keys.next.reveal();
   return json;
 }
 
@@ -285,6 +304,19 @@ void read_timeouts(JsonFields& route, Timeouts& to) {
   }
 }
 
+void read_client_auth(JsonFields& route, std::optional<ClientAuth>& to) {
+  const Json* json = route.object("clientAuth");
+  if (json == nullptr) return;
+  JsonFields fields(*json, route.at("clientAuth"), route.problems());
+  ClientAuth auth;
+  read_required(fields, "authority", auth.authority);
+  if (const auto mode = fields.word("mode", kClientAuthModes)) auth.required = *mode == 1;
+  if (const auto depth = fields.integer("depth", 0, limits::kMostCertificateDepth)) {
+    auth.depth = static_cast<int>(*depth);
+  }
+  to = std::move(auth);
+}
+
 Route read_route(const Json& json, Problems& problems) {
   Route route;
   JsonFields fields(json, "", problems);
@@ -300,6 +332,7 @@ Route read_route(const Json& json, Problems& problems) {
   read_timeouts(fields, route.timeouts);
   assign(route.tls_redirect, fields.boolean("tlsRedirect"));
   read_word(fields, "backendProxyProtocol", kProxyProtocols, route.backend_proxy_protocol);
+  read_client_auth(fields, route.client_auth);
   if (const auto age = fields.integer("hstsMs", 0, limits::kMaxDuration.count())) {
     route.hsts = Millis{*age};
   }
@@ -350,7 +383,23 @@ Authority read_authority(const Json& json, Problems& problems) {
   read_required(fields, "namespace", authority.ns);
   read_required(fields, "secret", authority.secret);
   read_required(fields, "certificates", authority.certificates_pem);
+  assign(authority.revocations_pem, fields.string("revocations"));
   return authority;
+}
+
+void read_redacted(JsonFields& fields, const char* name, Redacted& to) {
+  std::string text;
+  read_required(fields, name, text);
+  to = Redacted(std::move(text));
+}
+
+TicketKeys read_ticket_keys(const Json& json, Problems& problems) {
+  TicketKeys keys;
+  JsonFields fields(json, "", problems);
+  read_redacted(fields, "previous", keys.previous);
+  read_redacted(fields, "current", keys.current);
+  read_redacted(fields, "next", keys.next);
+  return keys;
 }
 
 ClientCertificate read_client_certificate(const Json& json, Problems& problems) {
@@ -367,21 +416,22 @@ ClientCertificate read_client_certificate(const Json& json, Problems& problems) 
 
 // The kinds of keys, and how the object behind one is read.
 struct KnownKind {
-  std::string_view prefix;
+  std::string_view prefix;  // with '/' at its end; else the whole key
   Object (*read)(const Json& json, Problems& problems);
 };
-constexpr std::array<KnownKind, 5> kKinds{{
+constexpr std::array<KnownKind, 6> kKinds{{
     {"route/", [](const Json& j, Problems& p) -> Object { return read_route(j, p); }},
     {"upstream/", [](const Json& j, Problems& p) -> Object { return read_upstream(j, p); }},
     {"certificate/", [](const Json& j, Problems& p) -> Object { return read_certificate(j, p); }},
     {"authority/", [](const Json& j, Problems& p) -> Object { return read_authority(j, p); }},
     {"client-certificate/",
      [](const Json& j, Problems& p) -> Object { return read_client_certificate(j, p); }},
+    {kTicketKeysKey, [](const Json& j, Problems& p) -> Object { return read_ticket_keys(j, p); }},
 }};
 
 const KnownKind* kind_of(std::string_view key) {
   const auto* const found = std::find_if(kKinds.begin(), kKinds.end(), [&](const KnownKind& kind) {
-    return key.starts_with(kind.prefix);
+    return kind.prefix.ends_with('/') ? key.starts_with(kind.prefix) : key == kind.prefix;
   });
   return found == kKinds.end() ? nullptr : found;
 }

@@ -36,6 +36,14 @@ void add_translation_flags(flags::Parser& flags, translate::Options& options) {
                  options.default_backend_service = given;
                  return {};
                });
+  flags.custom("--ticket-key-secret", "NS/NAME", "",
+               "Secret with the keys of TLS session tickets that all replicas share",
+               [&options](const std::string& given) -> Result<void> {
+                 const auto name = translate::parse_secret_name(given);
+                 if (!name) return tl::unexpected(name.error());
+                 options.ticket_key_secret = given;
+                 return {};
+               });
   flags.custom("--default-certificate", "NS/NAME", "",
                "Secret whose certificate is shown where no other is",
                [&options](const std::string& given) -> Result<void> {
@@ -153,6 +161,9 @@ std::string contradiction(const ControllerOptions& options) {
   if (kubernetes && !options.directory.empty()) return "--directory needs --source directory";
   const auto& k = options.kubernetes;
   if (!kubernetes && !k.secrets) return "--without-secrets needs --source kubernetes";
+  if (!k.secrets && !options.translate.ticket_key_secret.empty()) {
+    return "--ticket-key-secret cannot be used --without-secrets";
+  }
   if (!kubernetes && !k.kubeconfig.empty()) return "--kubeconfig needs --source kubernetes";
   if (!kubernetes && (!k.publish_addresses.empty() || !k.publish_service.empty())) {
     return "--publish-address and --publish-service need --source kubernetes";
@@ -200,6 +211,7 @@ std::optional<int> parse_controller_options(int argc, const char* const* argv,
   options.kubernetes.secrets = !without_secrets;
   options.kubernetes.snapshot_dir = options.snapshot_dir;
   options.kubernetes.controller_name = options.translate.controller_name;
+  options.kubernetes.ticket_key_secret = options.translate.ticket_key_secret;
   const bool directory = options.source == ControllerOptions::SourceKind::Directory;
   options.translate.assume_default_class = directory;  // C7
   options.translate.classes_known = options.kubernetes.namespaces.empty();

@@ -103,6 +103,7 @@ void WorkerSet::set_tables(const config::TablesPtr& tables, std::function<void()
     const std::lock_guard lock(mutex_);
     tables_ = tables;
   }
+  tls_.ticket_keys().share(tables->ticket_keys());
   const auto one = after_all(workers_.size(), std::move(applied));
   for (const auto& worker : workers_) worker->set_tables(tables, one);
 }

@@ -73,7 +73,13 @@ StatusWriter::StatusWriter(const source::KubernetesOptions& options, source::Api
              timing.lease),
       event_log_(clock_),
       tokens_(timing.burst),
-      tokens_at_(clock_.steady()) {}
+      tokens_at_(clock_.steady()) {
+  const std::string& keys = options_.ticket_key_secret;
+  const std::size_t slash = keys.find('/');
+  if (slash == std::string::npos) return;
+  ticket_keys_.emplace(client_, keys.substr(0, slash), keys.substr(slash + 1), clock_,
+                       timing.ticket_keys);
+}
 
 StatusWriter::~StatusWriter() {
   stop();
@@ -127,6 +133,7 @@ void StatusWriter::run() {
     note_cut_drain(cancellation_);
     lease_.step(cancellation_);
     share_cut_drains();
+    if (ticket_keys_ && lease_.role() == LeaseRole::Holder) ticket_keys_->step(cancellation_);
     take_notes();
     follow_role();
     // Before the first report every object would look as if it had stopped being ours.
@@ -145,6 +152,7 @@ void StatusWriter::run() {
 
 SteadyTime StatusWriter::next_wake() const {
   auto when = lease_.next_step();
+  if (ticket_keys_ && role_ == LeaseRole::Holder) when = std::min(when, ticket_keys_->next_step());
   if (role_ != LeaseRole::Holder || !reported_) return when;
   if (const auto due = due_.next()) {
     auto ready = *due;

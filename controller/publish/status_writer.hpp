@@ -18,12 +18,14 @@
 #include "controller/publish/kubernetes_status.hpp"
 #include "controller/publish/lease.hpp"
 #include "controller/publish/status_patch.hpp"
+#include "controller/publish/ticket_key_rotation.hpp"
 #include "controller/source/api_client.hpp"
 
 namespace toyou::publish {
 
 struct StatusTiming {
   LeaseTiming lease;
+  TicketKeyTiming ticket_keys;
   Millis object_interval{1'000};  // between two patches of one object
   Millis retry{2'000};            // after a failure
   Millis refused_retry{30'000};   // after a refusal (403, 422): trying alone does not help
@@ -78,6 +80,7 @@ class StatusWriter final : public KubernetesStatus {
 
   // Of the writer's thread.
   Lease lease_;
+  std::optional<TicketKeyRotation> ticket_keys_;
   LeaseRole role_ = LeaseRole::Unknown;
   EventLog event_log_;
   translate::Report report_;

@@ -1,6 +1,6 @@
-// The key ca.crt of a Secret as a bundle of authorities that peers' certificates are verified with,
-// or the reason why not. Everything that the dataplane would refuse is refused here, because there
-// it would take the whole snapshot with it.
+// The keys ca.crt and, if it is there, ca.crl of a Secret as a bundle of authorities that peers'
+// certificates are verified with, or the reason why not. Everything that the dataplane would refuse
+// is refused here, because there it would take the whole snapshot with it.
 #pragma once
 
 #include <string>
@@ -13,7 +13,10 @@ namespace toyou::resources {
 
 struct Authority {
   std::string certificates_pem;  // certificates and nothing else, as OpenSSL writes them
+  std::string revocations_pem;   // the same of revocation lists; empty: there are none
   WallTime not_after{};          // when the last of them has expired
+  // When the first of the lists has: then nobody's certificate can be said to be good.
+  WallTime revocations_until = WallTime::max();
   [[nodiscard]] bool expired(WallTime now) const { return now > not_after; }
   bool operator==(const Authority&) const = default;
 };

@@ -5,6 +5,7 @@
 #include "controller/resources/certificate.hpp"
 #include "controller/resources/decode.hpp"
 #include "controller/resources/metadata.hpp"
+#include "controller/resources/ticket_keys.hpp"
 
 namespace toyou::resources {
 namespace {
@@ -64,7 +65,8 @@ std::optional<std::string> decode_base64(std::string_view text) {
 // too long: anyone may make Secrets like these.
 void keep_what_is_read(Secret& secret) {
   const bool certificate = secret.type == kTlsSecretType;
-  if (!certificate && !secret.authority) return;
+  const bool ticket_keys = secret.type == kTicketKeysType;
+  if (!certificate && !secret.authority && !ticket_keys) return;
   struct Read {
     const char* name;
     std::size_t limit;
@@ -73,7 +75,12 @@ void keep_what_is_read(Secret& secret) {
   std::map<std::string, Redacted> kept;
   for (const Read& read : {Read{kTlsChain, limits::kCertificateChainBytes, certificate},
                            Read{kTlsKey, limits::kCertificateKeyBytes, certificate},
-                           Read{kAuthorities, limits::kAuthorityBytes, true}}) {
+                           Read{kAuthorities, limits::kAuthorityBytes, !ticket_keys},
+                           Read{kRevocations, limits::kRevocationBytes, !ticket_keys},
+                           Read{kPreviousTicketKey, kTicketKeyBytes, ticket_keys},
+                           Read{kCurrentTicketKey, kTicketKeyBytes, ticket_keys},
+                           Read{kNextTicketKey, kTicketKeyBytes, ticket_keys},
+                           Read{kTicketKeysTurned, kTicketKeyBytes, ticket_keys}}) {
     const auto found = secret.data.find(read.name);
     if (!read.wanted || found == secret.data.end()) continue;
     kept.emplace(read.name, Redacted(found->second.reveal().substr(0, read.limit + 1)));

@@ -221,16 +221,41 @@ snapshot::Timeouts read_timeouts(const Field& field) {
   return timeouts;
 }
 
+std::optional<RouteClientAuth> read_client_auth(const Field& field, bool any_host) {
+  if (!field.present()) return std::nullopt;
+  RouteClientAuth client;
+  if (any_host) field.problem("needs host names: a handshake cannot ask for any host");
+  const Field secret = field.member("caSecretName");
+  client.ca_secret_name = secret.text().value_or("");
+  if (client.ca_secret_name.empty()) {
+    secret.problem("is missing: without it no certificate can be verified");
+  }
+  const Field mode = field.member("mode");
+  const std::string word = mode.text().value_or("Required");
+  client.required = word != "Optional";
+  if (client.required && word != "Required") mode.problem("must be Required or Optional");
+  const Field depth = field.member("depth");
+  const std::int64_t value = depth.integer().value_or(client.depth);
+  if (value < 0 || value > limits::kMostCertificateDepth) {
+    depth.problem("must be between 0 and 10");
+  } else {
+    client.depth = static_cast<int>(value);
+  }
+  return client;
+}
+
 std::optional<RouteTls> read_tls(const Field& field, const std::vector<std::string>& hosts) {
   if (!field.present()) return std::nullopt;
   RouteTls tls;
   const Field secret = field.member("secretName");
   tls.secret_name = secret.text().value_or("");
-  if (secret.present() && std::find(hosts.begin(), hosts.end(), "*") != hosts.end()) {
+  const bool any_host = std::find(hosts.begin(), hosts.end(), "*") != hosts.end();
+  if (secret.present() && any_host) {
     secret.problem("needs host names: a certificate cannot be for any host");
   }
   tls.redirect = field.member("redirect").boolean().value_or(false);
   read_duration(field.member("hsts"), tls.hsts);
+  tls.client = read_client_auth(field.member("client"), any_host);
   return tls;
 }
 

@@ -38,6 +38,15 @@ inline constexpr std::string_view kBackendProxyProtocolAnnotation =
 // Of an Ingress: "true" or "false". A WebSocketRoute has spec.tls.redirect.
 inline constexpr std::string_view kSslRedirectAnnotation = "toyou.dev/ssl-redirect";  // T9
 
+// Of an Ingress: client certificates. A WebSocketRoute has spec.tls.client.
+inline constexpr std::string_view kClientCaAnnotation = "toyou.dev/client-ca-secret";
+inline constexpr std::string_view kClientModeAnnotation = "toyou.dev/client-certificates";
+inline constexpr std::string_view kClientDepthAnnotation = "toyou.dev/client-certificate-depth";
+inline bool is_client_auth_annotation(std::string_view name) {
+  return name == kClientCaAnnotation || name == kClientModeAnnotation ||
+         name == kClientDepthAnnotation;
+}
+
 struct IngressClass {
   Metadata meta;
   std::string controller;
@@ -117,11 +126,20 @@ struct SecretRef {
   bool operator==(const SecretRef&) const = default;
 };
 
+// spec.tls.client of a route.
+struct RouteClientAuth {
+  std::string ca_secret_name;
+  bool required = true;
+  int depth = 1;
+  bool operator==(const RouteClientAuth&) const = default;
+};
+
 // spec.tls of a route.
 struct RouteTls {
   std::string secret_name;  // empty: the default certificate (T4)
   bool redirect = false;
   Millis hsts{0};
+  std::optional<RouteClientAuth> client;
   bool operator==(const RouteTls&) const = default;
 };
 
@@ -202,14 +220,15 @@ struct EndpointSlice {
 inline constexpr const char* kTlsChain = "tls.crt";
 inline constexpr const char* kTlsKey = "tls.key";
 inline constexpr const char* kAuthorities = "ca.crt";
+inline constexpr const char* kRevocations = "ca.crl";
 inline constexpr std::string_view kAuthorityLabel = "toyou.dev/authority";
 
 struct Secret {
   Metadata meta;  // identity only
   std::string type;
   bool authority = false;  // labelled toyou.dev/authority=true
-  // Decoded. Of a certificate: tls.crt, tls.key and ca.crt alone; of what is labelled as an
-  // authority: ca.crt alone.
+  // Decoded. Of a certificate: tls.crt, tls.key, ca.crt and ca.crl alone; of what is labelled as an
+  // authority: ca.crt and ca.crl.
   std::map<std::string, Redacted> data;
   bool operator==(const Secret&) const = default;
 };

@@ -22,6 +22,10 @@ struct KubernetesOptions {
   std::vector<std::string> publish_addresses;  // IP addresses or host names
   std::string publish_service;                 // "namespace/name"
 
+  // "namespace/name" of the Secret with the keys of session tickets, which the Lease's holder makes
+  // and turns. Empty: there is none.
+  std::string ticket_key_secret;
+
   // The Lease whose holder writes status.
   std::string
       lease_namespace;  // empty: namespace of the pod, else of the kubeconfig, else "default"

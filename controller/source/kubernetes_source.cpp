@@ -4,6 +4,7 @@
 #include <map>
 #include <mutex>
 #include <random>
+#include <utility>
 
 #include "controller/source/api_client.hpp"
 #include "controller/source/schema_check.hpp"
@@ -56,6 +57,22 @@ void watch_namespace(const std::string& ns, bool secrets, std::vector<WatchedRes
       "fieldSelector=type%21%3Dkubernetes.io%2Ftls&labelSelector=toyou.dev%2Fauthority%3Dtrue");
 }
 
+// The one Secret of our own.
+void watch_ticket_keys(const std::string& ticket_key_secret, std::vector<WatchedResource>& all) {
+  const auto slash = ticket_key_secret.find('/');
+  if (slash == std::string::npos) return;
+  const auto ns = ticket_key_secret.substr(0, slash);
+  const auto name = query_escape("metadata.name=" + ticket_key_secret.substr(slash + 1));
+  all.push_back({.kind = "Secret",
+                 .api_version = "v1",
+                 .path = path_of("v1", ns, "secrets"),
+                 .selector = "fieldSelector=" + name,
+                 .page_size = kSecretPage,
+                 .may_be_forbidden = true,
+                 .name = "TicketKeySecret",
+                 .ns = ns});
+}
+
 // The one Service outside of the namespaces: the one whose addresses are published.
 void watch_publish_service(const KubernetesOptions& options, std::vector<WatchedResource>& all) {
   const auto slash = options.publish_service.find('/');
@@ -78,10 +95,12 @@ std::vector<WatchedResource> watched_resources(const KubernetesOptions& options)
                    .api_version = "networking.k8s.io/v1",
                    .path = "/apis/networking.k8s.io/v1/ingressclasses"});
     watch_namespace({}, options.secrets, all);
+    if (options.secrets) watch_ticket_keys(options.ticket_key_secret, all);
     return all;
   }
   for (const auto& ns : options.namespaces) watch_namespace(ns, options.secrets, all);
   watch_publish_service(options, all);
+  if (options.secrets) watch_ticket_keys(options.ticket_key_secret, all);
   return all;
 }
 

@@ -97,6 +97,7 @@ UpsertOutcome ObjectStore::put_secret(resources::Secret secret) {
       before != secrets_.end() && before->second != secret) {
     tls_secrets_.supersede(key, before->second, secret);
     authority_secrets_.supersede(key, before->second, secret);
+    ticket_key_secrets_.supersede(key, before->second, secret);
   }
   return put(secrets_, kSecret, std::move(secret));
 }
@@ -116,6 +117,7 @@ bool ObjectStore::remove(const ObjectKey& key) {
   }
   tls_secrets_.remove(key);
   authority_secrets_.remove(key);
+  ticket_key_secrets_.remove(key);
   return ingress_classes_.erase(key) + ingresses_.erase(key) + websocket_routes_.erase(key) +
              services_.erase(key) + secrets_.erase(key) !=
          0;
@@ -148,6 +150,9 @@ void ObjectStore::recall(const snapshot::Authority& authority) {
   secret.meta.name = authority.secret;
   secret.authority = true;
   secret.data.emplace(resources::kAuthorities, Redacted(authority.certificates_pem));
+  if (!authority.revocations_pem.empty()) {
+    secret.data.emplace(resources::kRevocations, Redacted(authority.revocations_pem));
+  }
   authority_secrets_.recall(key_of(kSecret, secret.meta), std::move(secret));
 }
 
@@ -184,6 +189,14 @@ std::optional<AuthoritySecret> ObjectStore::authority_secret(const std::string& 
   const resources::Secret* found = find(secrets_, key);
   if (found == nullptr) return std::nullopt;
   return authority_secrets_.find(key, *found);
+}
+
+std::optional<TicketKeySecret> ObjectStore::ticket_key_secret(const std::string& ns,
+                                                              const std::string& name) const {
+  const ObjectKey key{kSecret, ns, name};
+  const resources::Secret* found = find(secrets_, key);
+  if (found == nullptr) return std::nullopt;
+  return ticket_key_secrets_.find(key, *found);
 }
 
 std::vector<const resources::EndpointSlice*> ObjectStore::slices(const std::string& ns,

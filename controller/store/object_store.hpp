@@ -71,6 +71,9 @@ class ObjectStore {
   // The authorities in a Secret's ca.crt; nullopt: there is no such Secret.
   [[nodiscard]] std::optional<AuthoritySecret> authority_secret(const std::string& ns,
                                                                 const std::string& name) const;
+  // The keys of session tickets in a Secret; nullopt: there is no such Secret.
+  [[nodiscard]] std::optional<TicketKeySecret> ticket_key_secret(const std::string& ns,
+                                                                 const std::string& name) const;
   [[nodiscard]] std::vector<resources::ObjectKey> keys() const;
   // By kind, those without objects too.
   [[nodiscard]] std::map<std::string, std::size_t> counts() const;
@@ -91,6 +94,7 @@ class ObjectStore {
   // These read when they are first asked.
   mutable TlsSecrets tls_secrets_ = make_tls_secrets();
   mutable AuthoritySecrets authority_secrets_ = make_authority_secrets();
+  mutable TicketKeySecrets ticket_key_secrets_ = make_ticket_key_secrets();
   std::map<std::pair<std::string, std::string>,
            std::map<resources::ObjectKey, const resources::EndpointSlice*>>
       slices_by_service_;

@@ -11,10 +11,22 @@ bool is_tls(const resources::Secret& secret) {
   return secret.type == resources::kTlsSecretType;
 }
 
-std::string wrong_type(const resources::Secret& secret) {
+bool is_ticket_keys(const resources::Secret& secret) {
+  return secret.type == resources::kTicketKeysType;
+}
+
+std::string wrong_type(const resources::Secret& secret, std::string_view wanted) {
   const bool brief = secret.type.size() <= kShownTypeBytes;
   return (brief ? "its type is " + secret.type : std::string("its type is something long")) +
-         ", not " + std::string(resources::kTlsSecretType);
+         ", not " + std::string(wanted);
+}
+
+std::string not_tls(const resources::Secret& secret) {
+  return wrong_type(secret, resources::kTlsSecretType);
+}
+
+std::string not_ticket_keys(const resources::Secret& secret) {
+  return wrong_type(secret, resources::kTicketKeysType);
 }
 
 std::string not_marked(const resources::Secret&) {
@@ -26,8 +38,12 @@ std::string not_marked(const resources::Secret&) {
 
 TlsSecrets make_tls_secrets() {
   auto reader = std::make_shared<const resources::CertificateReader>();
-  return {is_tls, wrong_type,
+  return {is_tls, not_tls,
           [reader](const resources::Secret& secret) { return reader->read(secret); }};
+}
+
+TicketKeySecrets make_ticket_key_secrets() {
+  return {is_ticket_keys, not_ticket_keys, resources::read_ticket_keys};
 }
 
 AuthoritySecrets make_authority_secrets() {

@@ -53,6 +53,8 @@ void read_annotations(const resources::Metadata& meta, Claims& claims) {
       read_ssl_redirect(value, claims);
     } else if (name == resources::kBackendProxyProtocolAnnotation && claims.is_ingress()) {
       read_backend_proxy_protocol(value, claims);
+    } else if (claims.is_ingress() && resources::is_client_auth_annotation(name)) {
+      continue;  // read with the hosts that it is for
     } else if (name.starts_with(resources::kOurAnnotationPrefix)) {
       const std::string field = resources::member_path("metadata.annotations", name);
       claims.refused = true;

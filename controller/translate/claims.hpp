@@ -63,6 +63,14 @@ struct TlsEntry {
   bool operator==(const TlsEntry&) const = default;
 };
 
+// Client certificates that the object asks for, at all of its hosts.
+struct ClientAuthClaim {
+  snapshot::ClientAuth asked;
+  bool usable = false;  // its authority is there
+  std::string field;
+  bool operator==(const ClientAuthClaim&) const = default;
+};
+
 using ServiceName = std::pair<std::string, std::string>;  // namespace, name
 
 struct Claims {
@@ -80,6 +88,7 @@ struct Claims {
   bool tls_redirect = false;             // of an Ingress: its annotation (T9)
   // Of an Ingress: its annotation.
   snapshot::ProxyProtocol backend_proxy_protocol = snapshot::ProxyProtocol::None;
+  std::optional<ClientAuthClaim> client_auth;
 
   std::vector<TlsEntry> tls;
   std::map<std::string, std::vector<std::size_t>> tls_hosts;  // -> entries that list it

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "controller/translate/client_auth.hpp"
 #include "controller/translate/validity.hpp"
 
 namespace toyou::translate {
@@ -19,6 +20,7 @@ class IngressReader {
         claims_(begin_claims("Ingress", ingress.meta)) {}
 
   Claims read() {
+    claim_annotated_client_auth(ingress_, certificates_, claims_);
     read_default_backend();
     for (std::size_t i = 0; i < ingress_.rules.size(); ++i) {
       read_rule(ingress_.rules[i], "spec.rules[" + std::to_string(i) + "]");

@@ -45,6 +45,15 @@ void note_expiry(const Reference& reference, const Value& value, const std::stri
                 what + " in " + reference.name() + " expired at " + date_of(value.not_after));
 }
 
+void note_revocations(const Reference& reference, const resources::Authority& authority) {
+  if (authority.revocations_pem.empty()) return;
+  reference.claims.expiries.insert(authority.revocations_until);
+  if (reference.lookup.now <= authority.revocations_until) return;
+  reference.add(ConditionType::Degraded, "RevocationListExpired",
+                "a list in ca.crl of " + reference.name() + " should have been renewed at " +
+                    date_of(authority.revocations_until) + ": certificates under it are refused");
+}
+
 }  // namespace
 
 std::string claim_authority(const std::string& field, const std::string& secret,
@@ -57,6 +66,7 @@ std::string claim_authority(const std::string& field, const std::string& secret,
                              std::string(resources::kAuthorityLabel) + "=true,";
   if (!usable(reference, found, wanted, "; its last good authorities stay in use")) return {};
   note_expiry(reference, *found->value, "every authority");
+  note_revocations(reference, *found->value);
   return snapshot::authority_key(ns, secret);
 }
 

@@ -11,6 +11,7 @@ HostAnswer resolve_host(const HostQuestion& question) {
   if (ownership.owner != nullptr) answer.owner_ns = ownership.owner->key.ns;
   settle_matches(question.host, ownership.accepted, answer);
   add_default(question, ownership, answer);
+  if (question.host != kAnyHost) settle_client_auth(question.host, ownership, answer);
   return answer;
 }
 

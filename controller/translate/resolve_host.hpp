@@ -1,5 +1,6 @@
 // Who gets what at one host: phase two of translation. Everything that depends on more than one
-// object is decided here, host by host, in this order: owner (O), matches (R, W), default (D).
+// object is decided here, host by host, in this order: owner (O), matches (R, W), default (D),
+// client certificates (T10).
 #pragma once
 
 #include <functional>
@@ -62,5 +63,10 @@ void settle_matches(const std::string& host, const std::vector<const Claims*>& a
 
 // D1..D5: what a request gets that matches no path. After settle_matches.
 void add_default(const HostQuestion& question, const Ownership& ownership, HostAnswer& answer);
+
+// Client certificates are the whole host's, because the handshake knows no path: all routes ask for
+// what the oldest object of the owner's namespace asks for. An object that asks for something else
+// is refused there. After add_default.
+void settle_client_auth(const std::string& host, const Ownership& ownership, HostAnswer& answer);
 
 }  // namespace toyou::translate

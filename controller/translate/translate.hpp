@@ -26,6 +26,7 @@ struct Options {
   bool host_ownership_shared = false;   // O4
   std::string default_backend_service;  // D3: "ns/name:port" or empty
   std::string default_certificate;      // T2: "ns/name" of a Secret, or empty
+  std::string ticket_key_secret;        // "ns/name" of a Secret, or empty
   // The source reports Secrets of every type, so that one that is absent is missing.
   bool secrets_known = false;
 };

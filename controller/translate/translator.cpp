@@ -42,10 +42,15 @@ Translator::Translator(const store::ObjectStore& objects, Options options)
             return found == answers_.end() ? nullptr : &found->second;
           },
           options_.host_ownership_shared) {
-  if (options_.default_certificate.empty()) return;
-  auto name = parse_secret_name(options_.default_certificate);
-  TOYOU_ASSERT(name.has_value());  // checked with the command line
-  default_certificate_.emplace(std::move(name->ns), std::move(name->name));
+  // Both were checked with the command line.
+  const auto secret = [](const std::string& text) -> std::optional<ServiceName> {
+    if (text.empty()) return std::nullopt;
+    auto name = parse_secret_name(text);
+    TOYOU_ASSERT(name.has_value());
+    return ServiceName{std::move(name->ns), std::move(name->name)};
+  };
+  default_certificate_ = secret(options_.default_certificate);
+  ticket_keys_ = secret(options_.ticket_key_secret);
 }
 
 const Translation& Translator::update(const std::set<ObjectKey>& changed, WallTime now) {
@@ -63,6 +68,7 @@ const Translation& Translator::update(const std::set<ObjectKey>& changed, WallTi
   find_last_resort(work);
   resolve_hosts(work);
   refresh_secrets(work);
+  write_ticket_keys();
   show_certificates(work);
   refresh_upstreams(work);
   write_reports();

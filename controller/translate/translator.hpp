@@ -78,6 +78,7 @@ class Translator {
   void show_certificates(Work& work);
   void write_certificate(const ServiceName& secret);
   void write_warnings();
+  void write_ticket_keys();
   void put(const std::string& key, snapshot::Object object);
   void erase(const std::string& key);
   void refresh_upstreams(const Work& work);
@@ -100,6 +101,7 @@ class Translator {
 
   std::optional<LastResort> last_resort_;
   std::optional<ServiceName> default_certificate_;  // as given, whether it can be shown or not
+  std::optional<ServiceName> ticket_keys_;          // as given
   std::set<ServiceName> overfull_;                  // Secrets shown for more names than fit
   std::map<std::string, HostAnswer> answers_;       // by host
   std::map<std::string, std::set<std::string>> hosts_of_owner_;  // namespace -> hosts

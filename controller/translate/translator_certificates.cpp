@@ -102,6 +102,14 @@ void Translator::write_warnings() {
                        " is for more hosts than can be served; the last of them "
                        "by name do not get it");
   }
+  if (ticket_keys_) {
+    const auto found = objects_.ticket_key_secret(ticket_keys_->first, ticket_keys_->second);
+    if (found && !found->problem.empty()) {
+      warnings.push_back("--ticket-key-secret: " + text_of(*ticket_keys_) + ": " + found->problem +
+                         (found->value != nullptr ? "; its last good keys stay in use"
+                                                  : "; each process has its own keys"));
+    }
+  }
   if (!default_certificate_) return;
   const std::string flag = "--default-certificate: ";
   const std::string name = text_of(*default_certificate_);

@@ -45,7 +45,8 @@ snapshot::Object Translator::named_object(const std::string& key) const {
   if (key.starts_with("authority/")) {
     const auto found = objects_.authority_secret(ns, name);
     TOYOU_ASSERT(found && found->value != nullptr);
-    return snapshot::Authority{std::move(ns), std::move(name), found->value->certificates_pem};
+    return snapshot::Authority{std::move(ns), std::move(name), found->value->certificates_pem,
+                               found->value->revocations_pem};
   }
   const auto found = objects_.tls_secret(ns, name);
   TOYOU_ASSERT(found && found->value != nullptr);
@@ -60,6 +61,20 @@ void Translator::refresh_secrets(const Work& work) {
          {snapshot::authority_key(ns, name), snapshot::client_certificate_key(ns, name)}) {
       if (referrers_.contains(key)) put(key, named_object(key));
     }
+  }
+}
+
+// No route names them: they are there as long as their Secret is.
+void Translator::write_ticket_keys() {
+  if (!ticket_keys_) return;
+  const std::string key(snapshot::kTicketKeysKey);
+  const auto found = objects_.ticket_key_secret(ticket_keys_->first, ticket_keys_->second);
+  const auto before = translation_.snapshot.find(key);
+  const bool known = before != translation_.snapshot.end();
+  if (!found || found->value == nullptr) {
+    if (known) erase(key);
+  } else if (!known || before->second != snapshot::Object(*found->value)) {
+    put(key, *found->value);
   }
 }
 

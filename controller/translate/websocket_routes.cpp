@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "controller/translate/client_auth.hpp"
 #include "controller/translate/peer_secrets.hpp"
 #include "controller/translate/validity.hpp"
 
@@ -132,6 +133,9 @@ Claims claims_of(const WebSocketRoute& route, Backends& backends,
   note_refusals(route, claims);
   note_secrets(route, secrets, claims);
   claim_route_certificate(route, certificates, claims);
+  if (route.tls && route.tls->client) {
+    claim_client_auth("spec.tls.client.caSecretName", *route.tls->client, certificates, claims);
+  }
 
   snapshot::Route served;
   served.source = claims.source();

@@ -74,6 +74,7 @@ bool HostTable::Slot::empty() const {
 }
 
 void HostTable::add(const RoutePtr& route) {
+  if (route->route.client_auth) asking_[route->key] = route;
   const std::string& path = route->route.path;
   switch (route->route.path_type) {
     case PathType::Exact:
@@ -92,6 +93,7 @@ void HostTable::add(const RoutePtr& route) {
 }
 
 void HostTable::remove(const RouteTable& route) {
+  asking_.erase(route.key);
   const std::string& path = route.route.path;
   switch (route.route.path_type) {
     case PathType::Default:

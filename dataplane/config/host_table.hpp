@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -20,6 +21,11 @@ class HostTable {
   // R1, R2: the Exact path, else the Prefix with the most elements, else the default; among those
   // only where a route takes part in the protocol (W4). One pass over the path. No allocation.
   [[nodiscard]] Match find(std::string_view path, snapshot::Protocol protocol) const;
+
+  // The first by key that asks its clients for a certificate; null: none does.
+  [[nodiscard]] RoutePtr asking_for_certificates() const {
+    return asking_.empty() ? nullptr : asking_.begin()->second;
+  }
 
  private:
   // All routes of one match: each protocol is served by one of them at most.
@@ -68,7 +74,8 @@ class HostTable {
   std::unordered_map<std::string, Slot, PathHash, std::equal_to<>> exact_;
   std::unordered_map<Prefix, Slot, PrefixHash, PrefixEqual> prefixes_;
   Slot default_;
-  std::size_t max_elements_ = 0;  // of all prefixes so far: bounds the walk
+  std::map<std::string, RoutePtr> asking_;  // by key
+  std::size_t max_elements_ = 0;            // of all prefixes so far: bounds the walk
 };
 
 }  // namespace toyou::config

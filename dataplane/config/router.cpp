@@ -15,8 +15,7 @@ std::string table_key(const std::string& host) {
 
 }  // namespace
 
-Match Router::find(std::string_view host, std::string_view path,
-                   snapshot::Protocol protocol) const {
+const HostTable* Router::table_of(std::string_view host) const {
   const std::shared_ptr<const HostTable>* table = nullptr;
   if (!host.empty()) {
     table = hosts_.find(host);
@@ -27,8 +26,18 @@ Match Router::find(std::string_view host, std::string_view path,
     }
   }
   if (table == nullptr) table = hosts_.find(kAnyHost);
-  if (table == nullptr) return {};
-  return (*table)->find(path, protocol);
+  return table == nullptr ? nullptr : table->get();
+}
+
+Match Router::find(std::string_view host, std::string_view path,
+                   snapshot::Protocol protocol) const {
+  const HostTable* table = table_of(host);
+  return table == nullptr ? Match{} : table->find(path, protocol);
+}
+
+RoutePtr Router::asking_for_certificates(std::string_view host) const {
+  const HostTable* table = table_of(host);
+  return table == nullptr ? nullptr : table->asking_for_certificates();
 }
 
 std::shared_ptr<HostTable>& Router::Editor::own(const std::string& host) {

@@ -18,9 +18,14 @@ class Router {
   [[nodiscard]] Match find(std::string_view host, std::string_view path,
                            snapshot::Protocol protocol) const;
 
+  // A route of the host's level that asks its clients for a certificate; null: none does.
+  [[nodiscard]] RoutePtr asking_for_certificates(std::string_view host) const;
+
   class Editor;
 
  private:
+  [[nodiscard]] const HostTable* table_of(std::string_view host) const;
+
   ShardedMap<HostTable> hosts_;  // by "a.example.com", ".example.com" (wildcard), "*" (any)
 };
 

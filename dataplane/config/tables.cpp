@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "common/hostname.hpp"
 #include "dataplane/config/router.hpp"
 #include "dataplane/config/sharded_map.hpp"
 #include "dataplane/config/state_registry.hpp"
@@ -13,6 +14,15 @@ namespace {
 
 // Keys of the routes that name an object, sorted: a change of the object reaches exactly those.
 using Users = std::vector<std::string>;
+
+tls::TicketKeyRingPtr ticket_keys_after(const snapshot::Update& update,
+                                        const tls::TicketKeyRingPtr& before) {
+  const std::string key(snapshot::kTicketKeysKey);
+  if (update.removed.contains(key)) return nullptr;
+  const auto changed = update.changed.find(key);
+  if (changed == update.changed.end()) return before;
+  return tls::read_ticket_keys(std::get<snapshot::TicketKeys>(changed->second));
+}
 
 }  // namespace
 
@@ -203,6 +213,7 @@ std::shared_ptr<const Tables> Tables::build(const snapshot::Update& update,
   auto tables = std::make_shared<Tables>();
   tables->data_ = builder.finish();
   tables->material_ = now;
+  tables->ticket_keys_ = ticket_keys_after(update, base->ticket_keys_);
   tables->generation_ = update.manifest.generation;
   return tables;
 }
@@ -210,6 +221,20 @@ std::shared_ptr<const Tables> Tables::build(const snapshot::Update& update,
 Match Tables::find(std::string_view host, std::string_view path,
                    snapshot::Protocol protocol) const {
   return data_->router.find(host, path, protocol);
+}
+
+std::optional<tls::ClientAuth> Tables::client_auth(const snapshot::Route& route) const {
+  if (!route.client_auth) return std::nullopt;
+  tls::AuthorityPtr authority = peers()->authority(route.client_auth->authority);
+  TOYOU_ASSERT(authority != nullptr);  // references were checked when the snapshot was read
+  return tls::ClientAuth{std::move(authority), route.client_auth->required,
+                         route.client_auth->depth};
+}
+
+std::optional<tls::ClientAuth> Tables::client_auth(std::string_view server_name) const {
+  const Result<std::string> host = normalise_request_host(server_name);
+  const RoutePtr route = host ? data_->router.asking_for_certificates(*host) : nullptr;
+  return route ? client_auth(route->route) : std::nullopt;
 }
 
 std::size_t Tables::route_count() const {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -16,8 +17,10 @@
 #include "common/snapshot.hpp"
 #include "common/snapshot_store.hpp"
 #include "dataplane/tls/certificate_table.hpp"
+#include "dataplane/tls/client_auth.hpp"
 #include "dataplane/tls/client_context.hpp"
 #include "dataplane/tls/peer_table.hpp"
+#include "dataplane/tls/ticket_keys.hpp"
 
 namespace toyou::config {
 
@@ -123,6 +126,14 @@ class Tables {
     return material_.certificates;
   }
   [[nodiscard]] const tls::PeerTablePtr& peers() const { return material_.peers; }
+  // Null: this process makes its own.
+  [[nodiscard]] const tls::TicketKeyRingPtr& ticket_keys() const { return ticket_keys_; }
+
+  // What a route asks of its clients' certificates.
+  [[nodiscard]] std::optional<tls::ClientAuth> client_auth(const snapshot::Route& route) const;
+  // ... and the routes of the host that a handshake names, as it was sent: all of a host ask the
+  // same, so that it can be met by one handshake.
+  [[nodiscard]] std::optional<tls::ClientAuth> client_auth(std::string_view server_name) const;
   [[nodiscard]] std::uint64_t generation() const { return generation_; }
   [[nodiscard]] std::size_t route_count() const;
   [[nodiscard]] std::size_t upstream_count() const;
@@ -135,6 +146,7 @@ class Tables {
   class Builder;
   std::unique_ptr<Data> data_;
   Material material_;  // never null
+  tls::TicketKeyRingPtr ticket_keys_;
   std::uint64_t generation_ = 0;
 };
 

@@ -97,6 +97,8 @@ std::string_view reason_phrase(std::uint16_t status) {
       return "URI Too Long";
     case 417:
       return "Expectation Failed";
+    case 421:
+      return "Misdirected Request";
     case 426:
       return "Upgrade Required";
     case 429:

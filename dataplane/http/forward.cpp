@@ -32,7 +32,7 @@ bool replaced(std::string_view name, bool trusted) {
   if (first != 'x') return false;
   if (is_spelled(name, "x-real-ip") || is_spelled(name, "x-request-id") ||
       is_spelled(name, "x-forwarded-for") || is_spelled(name, "x-forwarded-proto") ||
-      is_spelled(name, "x-forwarded-host")) {
+      is_spelled(name, "x-forwarded-host") || spelled_like(name, "x-client-cert-")) {
     return true;
   }
   return !trusted && spelled_like(name, "x-forwarded-");
@@ -100,6 +100,7 @@ void append_request_head(std::string& out, const RequestHead& head, const Forwar
   if (!forwarded.host.empty()) append_field(out, "X-Forwarded-Host", forwarded.host);
   append_field(out, "X-Real-IP", forwarded.client);
   append_field(out, "X-Request-Id", request_id);
+  out.append(forwarded.certificate_fields);
   if (purpose == Purpose::WebSocket) {
     out += "Connection: Upgrade\r\nUpgrade: websocket\r\n";
   } else {

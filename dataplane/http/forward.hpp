@@ -12,10 +12,11 @@ namespace toyou::http {
 
 // What the backend is told about the client. A client's own values of these fields are replaced.
 struct Forwarded {
-  std::string client;    // address without port: X-Real-IP
-  std::string for_;      // X-Forwarded-For
-  std::string proto;     // X-Forwarded-Proto
-  std::string host;      // X-Forwarded-Host; empty: the request names no host
+  std::string client;                // address without port: X-Real-IP
+  std::string for_;                  // X-Forwarded-For
+  std::string proto;                 // X-Forwarded-Proto
+  std::string host;                  // X-Forwarded-Host; empty: the request names no host
+  std::string certificate_fields{};  // whole X-Client-Cert-* lines, or none
   bool trusted = false;  // the peer is a trusted proxy: its other X-Forwarded-* fields pass
 };
 

@@ -4,6 +4,8 @@
 
 #include "common/limits.hpp"
 #include "common/log.hpp"
+#include "dataplane/http/error_response.hpp"
+#include "dataplane/http/request_id.hpp"
 
 namespace toyou::http {
 namespace {
@@ -31,6 +33,7 @@ bool alerted(HandshakeResult result) {
     case HandshakeResult::UnrecognizedName:
     case HandshakeResult::NoApplicationProtocol:
     case HandshakeResult::Incompatible:
+    case HandshakeResult::ClientCertificate:
     case HandshakeResult::Protocol:
       return true;
     default:
@@ -42,6 +45,8 @@ std::string_view reason_of(const Ended& ended) {
   switch (ended.result) {
     case HandshakeResult::UnrecognizedName:
       return "no certificate for this name";
+    case HandshakeResult::PlainHttp:
+      return "plain HTTP on the port for TLS";
     case HandshakeResult::ClientGone:
       return "the client closed the connection";
     case HandshakeResult::Timeout:
@@ -77,9 +82,19 @@ HandshakeResult result_of(const WorkerContext& worker, const Guard& guard,
 asio::awaitable<Ended> refuse_every_name(WorkerContext& worker, Stream& stream, Guard& guard) {
   Ended ended;
   ended.result = HandshakeResult::ClientGone;
-  error_code ec = co_await stream.discard(guard, worker.options.tls_handshake_timeout);
+  std::array<char, 512> first{};
+  std::size_t bytes = 0;
+  error_code ec;
+  do {
+    ec = co_await stream.wait_readable(guard, worker.options.tls_handshake_timeout);
+    if (!ec) bytes = stream.socket().read(first, ec);
+  } while (ec == asio::error::would_block);
   if (ec) {
     ended.result = result_of(worker, guard, HandshakeResult::ClientGone);
+    co_return ended;
+  }
+  if (tls::looks_like_http({first.data(), bytes})) {
+    ended.result = HandshakeResult::PlainHttp;
     co_return ended;
   }
   Buffers alert;
@@ -90,9 +105,11 @@ asio::awaitable<Ended> refuse_every_name(WorkerContext& worker, Stream& stream, 
 }
 
 asio::awaitable<Ended> negotiate(WorkerContext& worker, Stream& stream, Guard& guard,
-                                 tls::CertificateTablePtr certificates) {
+                                 const config::TablesPtr& tables) {
   Ended ended;
-  auto channel = tls::Channel::accept(worker.tls, stream.socket().fd(), std::move(certificates));
+  auto channel =
+      tls::Channel::accept(worker.tls, stream.socket().fd(), tables->certificates(),
+                           [tables](std::string_view name) { return tables->client_auth(name); });
   if (!channel) co_return ended;
   stream.secure(std::move(channel));
   const error_code ec = co_await stream.handshake(guard, worker.options.tls_handshake_timeout);
@@ -105,8 +122,23 @@ asio::awaitable<Ended> negotiate(WorkerContext& worker, Stream& stream, Guard& g
   co_return ended;
 }
 
-// Unread bytes at close(2) would reset the connection, and the alert with it.
-asio::awaitable<void> let_alert_arrive(Stream& stream, Guard& guard) {
+// As other proxies do; a client that forgot the "s" of https reads it, and a WebSocket's says
+// "400".
+asio::awaitable<void> answer_plain_http(WorkerContext& worker, Stream& stream, Guard& guard) {
+  const std::string id = make_request_id(worker.clock.wall());
+  std::string answer;
+  append_error_response(answer,
+                        {.cause = Cause::TlsRequired,
+                         .status = 400,
+                         .detail = "this port speaks TLS: https:// or wss:// is needed"},
+                        {.request_id = id, .text = true});
+  Buffers buffers;
+  buffers.add(answer);
+  co_await stream.write(guard, limits::kSendTimeout, buffers);
+}
+
+// Unread bytes at close(2) would reset the connection, and the answer with it.
+asio::awaitable<void> let_answer_arrive(Stream& stream, Guard& guard) {
   error_code ec;
   stream.socket().shutdown_send();
   for (int i = 0; !ec && i < kAlertLingerReads; ++i) {
@@ -121,16 +153,18 @@ asio::awaitable<bool> handshake(WorkerContext& worker, Stream& stream, Guard& gu
   Ended ended;
   {
     const auto pass = worker.handshakes.enter(guard, worker.clock.steady());
-    const tls::CertificateTablePtr certificates = worker.tables->certificates();
-    if (pass && certificates->size() == 0) {
+    const config::TablesPtr tables = worker.tables;
+    if (pass && tables->certificates()->size() == 0) {
       ended = co_await refuse_every_name(worker, stream, guard);
     } else if (pass) {
-      ended = co_await negotiate(worker, stream, guard, certificates);
+      ended = co_await negotiate(worker, stream, guard, tables);
     }
   }
   note(worker, peer, ended);
   if (good(ended.result)) co_return true;
-  if (alerted(ended.result)) co_await let_alert_arrive(stream, guard);
+  const bool http = ended.result == HandshakeResult::PlainHttp;
+  if (http) co_await answer_plain_http(worker, stream, guard);
+  if (http || alerted(ended.result)) co_await let_answer_arrive(stream, guard);
   co_return false;
 }
 

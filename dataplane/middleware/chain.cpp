@@ -14,6 +14,7 @@ constexpr std::array kForRoute = {
     Middleware{"hsts", hsts},                                // what every answer over TLS says
     Middleware{"route_action", route_action},                // routes that answer by themselves
     Middleware{"tls_redirect", tls_redirect},                // routes that are served over TLS only
+    Middleware{"client_certificate", client_certificate},    // hosts that ask for one
     Middleware{"websocket_handshake", websocket_handshake},  // RFC 6455 before anything is counted
     Middleware{"origin", origin},                            // which pages may open a WebSocket
     Middleware{"connection_limits", connection_limits},      // takes the slot

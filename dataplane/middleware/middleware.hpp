@@ -27,6 +27,7 @@ Verdict client_address(http::Exchange& exchange);
 Verdict hsts(http::Exchange& exchange);
 Verdict route_action(http::Exchange& exchange);
 Verdict tls_redirect(http::Exchange& exchange);
+Verdict client_certificate(http::Exchange& exchange);
 Verdict websocket_handshake(http::Exchange& exchange);
 Verdict origin(http::Exchange& exchange);
 Verdict connection_limits(http::Exchange& exchange);

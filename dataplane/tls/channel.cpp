@@ -8,18 +8,26 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <new>
+#include <utility>
+
+#include "common/pem.hpp"
 
 namespace toyou::tls {
 namespace {
 
 // Of the descriptor, a call of read(): as many as fill the relay's buffer with full records.
 constexpr std::uint8_t kReadsPerCall = 4;
+// Of ciphertext that the socket has not taken: one record, and answers to the peer's requests.
+constexpr std::size_t kOutboxBytes = 32U << 10;
 
 constexpr std::array<std::string_view, kHandshakeResults> kResultWords = {"ok",
                                                                           "resumed",
                                                                           "unrecognized_name",
                                                                           "no_application_protocol",
                                                                           "incompatible",
+                                                                          "client_certificate",
+                                                                          "plain_http",
                                                                           "not_tls",
                                                                           "client_alert",
                                                                           "protocol",
@@ -45,11 +53,34 @@ std::string name_in_hello(SSL* ssl) {
   return {reinterpret_cast<const char*>(data) + kHeader, length};
 }
 
+// A session is of the demand that its client met then: RFC 8446 section 4.6.1 leaves such bindings
+// to the server.
+bool is_bound_to(SSL_SESSION* session, const std::optional<ClientAuth>& auth) {
+  void* data = nullptr;
+  std::size_t size = 0;
+  if (SSL_SESSION_get0_ticket_appdata(session, &data, &size) != 1) return false;
+  const std::string_view bound(static_cast<const char*>(data), size);
+  if (bound != (auth ? auth->id() : std::string())) return false;
+  const X509* leaf = auth ? SSL_SESSION_get0_peer(session) : nullptr;
+  return leaf == nullptr || X509_cmp_current_time(X509_get0_notAfter(leaf)) > 0;
+}
+
 bool would_block(int error) {
   return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
 
 }  // namespace
+
+bool looks_like_http(std::string_view first_bytes) {
+  constexpr std::size_t kShortestMethod = 3;
+  std::size_t letters = 0;
+  while (letters < first_bytes.size() && first_bytes[letters] >= 'A' &&
+         first_bytes[letters] <= 'Z') {
+    ++letters;
+  }
+  return letters >= kShortestMethod &&
+         (letters == first_bytes.size() || first_bytes[letters] == ' ');
+}
 
 std::string_view to_string(HandshakeResult result) {
   return kResultWords[static_cast<std::size_t>(result)];
@@ -71,6 +102,7 @@ struct Channel::Io {
     --channel.reads_left_;
     const ssize_t n = ::recv(channel.fd_, into, static_cast<std::size_t>(size), 0);
     if (n > 0) {
+      channel.note_first({into, static_cast<std::size_t>(n)});
       channel.drained_ = n < size;
       return static_cast<int>(n);
     }
@@ -85,14 +117,22 @@ struct Channel::Io {
     return -1;
   }
 
+  // Takes all: what the socket does not take waits with us. OpenSSL's own half-sent records would
+  // not let it answer a request for new keys, and it takes the second such request for a fatal
+  // error.
   static int write(BIO* bio, const char* from, int size) {
     auto& channel = *static_cast<Channel*>(BIO_get_data(bio));
     BIO_clear_retry_flags(bio);
-    const ssize_t n = ::send(channel.fd_, from, static_cast<std::size_t>(size), MSG_NOSIGNAL);
-    if (n >= 0) return static_cast<int>(n);
-    channel.errno_ = errno;
-    if (would_block(errno)) BIO_set_retry_write(bio);
-    return -1;
+    std::string_view rest(from, static_cast<std::size_t>(size));
+    if (channel.outbox_.empty() && !channel.send_some(rest)) return -1;
+    if (rest.empty()) return size;
+    try {
+      channel.outbox_.append(rest);
+    } catch (const std::bad_alloc&) {
+      channel.errno_ = ENOMEM;
+      return -1;
+    }
+    return size;
   }
 
   static long control(BIO* bio, int command, long, void*) {
@@ -115,76 +155,152 @@ struct Channel::Io {
   }
 };
 
+// False: the connection is broken. What the socket has taken is taken off.
+bool Channel::send_some(std::string_view& bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (n >= 0) {
+      bytes.remove_prefix(static_cast<std::size_t>(n));
+      continue;
+    }
+    if (errno == EINTR) continue;
+    errno_ = errno;
+    return would_block(errno);
+  }
+  return true;
+}
+
+// Done: nothing waits any more. Or WantWrite, or Failed.
+Status Channel::flush() {
+  if (outbox_.empty()) return Status::Done;
+  std::string_view rest = outbox_;
+  const bool whole = send_some(rest);
+  outbox_.erase(0, outbox_.size() - rest.size());
+  if (!whole) return fail_with(SSL_ERROR_SYSCALL);
+  if (!outbox_.empty()) return Status::WantWrite;
+  std::string().swap(outbox_);
+  return Status::Done;
+}
+
 // --- the handshake -------------------------------------------------------------------------------
 
 struct Channel::Handshake {
   CertificateTablePtr certificates;
+  ClientAuthOf client_auth_of;
   const Shown* shown = nullptr;  // of certificates, once the client has named what it wants
   std::string name = {};         // that name
+  std::optional<ClientAuth> client_auth = {};  // what is asked of those who name it
+  std::string first = {};                      // bytes that came, as many as tell HTTP from TLS
+};
+
+void Channel::note_first(std::string_view bytes) {
+  constexpr std::size_t kEnough = 8;
+  if (!handshake_ || handshake_->first.size() >= kEnough) return;
+  handshake_->first.append(bytes.substr(0, kEnough - handshake_->first.size()));
+}
+
+// What OpenSSL asks during a server's handshake.
+struct Channel::Access {
+  // For every ClientHello, with and without a name (RFC 6066 section 3, ingress-contract T5).
+  static int server_name(SSL* ssl, int* alert, void*) {
+    Channel& channel = channel_of(ssl);
+    if (!channel.handshake_) return SSL_TLSEXT_ERR_OK;
+    const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    channel.handshake_->shown = channel.handshake_->certificates->find(name != nullptr ? name : "");
+    if (channel.handshake_->shown != nullptr) return SSL_TLSEXT_ERR_OK;
+    channel.result_ = HandshakeResult::UnrecognizedName;
+    *alert = SSL_AD_UNRECOGNIZED_NAME;
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+  }
+  // Not called where a session is resumed: nothing is shown then.
+  static int certificate(SSL* ssl, void*) {
+    Channel& channel = channel_of(ssl);
+    if (!channel.handshake_ || channel.handshake_->shown == nullptr) return 0;
+    for (const Shown::Item& item : channel.handshake_->shown->items) {
+      const Certificate& shown = *item.certificate;
+      if (SSL_use_cert_and_key(ssl, shown.leaf.get(), shown.key.get(), shown.chain.get(), 1) != 1) {
+        return 0;
+      }
+    }
+    return 1;
+  }
+  // Before anything else: tickets are looked at before OpenSSL knows the name. Again for a second
+  // ClientHello, which may name something else.
+  static int client_hello(SSL* ssl, int* alert, void*) {
+    Channel& channel = channel_of(ssl);
+    if (!channel.handshake_) return SSL_CLIENT_HELLO_SUCCESS;
+    Handshake& handshake = *channel.handshake_;
+    handshake.name = name_in_hello(ssl);
+    handshake.client_auth.reset();
+    if (handshake.client_auth_of) handshake.client_auth = handshake.client_auth_of(handshake.name);
+    if (demand_certificate(ssl, handshake.client_auth)) return SSL_CLIENT_HELLO_SUCCESS;
+    *alert = SSL_AD_INTERNAL_ERROR;
+    return SSL_CLIENT_HELLO_ERROR;
+  }
+  static bool demand_certificate(SSL* ssl, const std::optional<ClientAuth>& auth) {
+    if (!auth) {
+      SSL_set_verify(ssl, SSL_VERIFY_NONE, nullptr);
+      return true;
+    }
+    NamesPtr names(SSL_dup_CA_list(auth->authority->names.get()));
+    if (!names || SSL_set1_verify_cert_store(ssl, auth->authority->store.get()) != 1) {
+      return false;
+    }
+    SSL_set0_CA_list(ssl, names.release());
+    SSL_set_verify(ssl, SSL_VERIFY_PEER | (auth->required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+                   nullptr);
+    return true;
+  }
+  static int verify(X509_STORE_CTX* context, void*) {
+    const auto* ssl = static_cast<const SSL*>(
+        X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx()));
+    const Channel& channel = channel_of(const_cast<SSL*>(ssl));
+    if (!channel.handshake_ || !channel.handshake_->client_auth) return 0;
+    return channel.handshake_->client_auth->verify(context);
+  }
+  static int issue_ticket(SSL* ssl, void*) {
+    const Channel& channel = channel_of(ssl);
+    if (!channel.handshake_) return 0;
+    const std::optional<ClientAuth>& auth = channel.handshake_->client_auth;
+    const std::string id = auth ? auth->id() : std::string();
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), id.data(), id.size());
+  }
+  // A session of another name is not resumed (RFC 6066 section 3), nor one that was verified for
+  // another demand; OpenSSL does not mind.
+  static SSL_TICKET_RETURN ticket(SSL* ssl, SSL_SESSION* session, const unsigned char*, std::size_t,
+                                  SSL_TICKET_STATUS status, void*) {
+    if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW) {
+      return SSL_TICKET_RETURN_IGNORE_RENEW;
+    }
+    const Channel& channel = channel_of(ssl);
+    const char* name = SSL_SESSION_get0_hostname(session);
+    const std::string_view session_name = name != nullptr ? name : "";
+    if (!channel.handshake_ || channel.handshake_->name != session_name ||
+        !is_bound_to(session, channel.handshake_->client_auth)) {
+      return SSL_TICKET_RETURN_IGNORE_RENEW;
+    }
+    return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+  }
 };
 
 void Channel::install_callbacks(SSL_CTX* context) {
-  struct Access {
-    // For every ClientHello, with and without a name (RFC 6066 section 3, ingress-contract T5).
-    static int server_name(SSL* ssl, int* alert, void*) {
-      Channel& channel = channel_of(ssl);
-      if (!channel.handshake_) return SSL_TLSEXT_ERR_OK;
-      const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-      channel.handshake_->shown =
-          channel.handshake_->certificates->find(name != nullptr ? name : "");
-      if (channel.handshake_->shown != nullptr) return SSL_TLSEXT_ERR_OK;
-      channel.result_ = HandshakeResult::UnrecognizedName;
-      *alert = SSL_AD_UNRECOGNIZED_NAME;
-      return SSL_TLSEXT_ERR_ALERT_FATAL;
-    }
-    // Not called where a session is resumed: nothing is shown then.
-    static int certificate(SSL* ssl, void*) {
-      Channel& channel = channel_of(ssl);
-      if (!channel.handshake_ || channel.handshake_->shown == nullptr) return 0;
-      for (const Shown::Item& item : channel.handshake_->shown->items) {
-        const Certificate& shown = *item.certificate;
-        if (SSL_use_cert_and_key(ssl, shown.leaf.get(), shown.key.get(), shown.chain.get(), 1) !=
-            1) {
-          return 0;
-        }
-      }
-      return 1;
-    }
-    // Before anything else: tickets are looked at before OpenSSL knows the name.
-    static int client_hello(SSL* ssl, int*, void*) {
-      Channel& channel = channel_of(ssl);
-      if (channel.handshake_) channel.handshake_->name = name_in_hello(ssl);
-      return SSL_CLIENT_HELLO_SUCCESS;
-    }
-    // A session of another name is not resumed (RFC 6066 section 3); OpenSSL does not mind.
-    static SSL_TICKET_RETURN ticket(SSL* ssl, SSL_SESSION* session, const unsigned char*,
-                                    std::size_t, SSL_TICKET_STATUS status, void*) {
-      if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW) {
-        return SSL_TICKET_RETURN_IGNORE_RENEW;
-      }
-      const Channel& channel = channel_of(ssl);
-      const char* name = SSL_SESSION_get0_hostname(session);
-      const std::string_view session_name = name != nullptr ? name : "";
-      if (!channel.handshake_ || channel.handshake_->name != session_name) {
-        return SSL_TICKET_RETURN_IGNORE_RENEW;
-      }
-      return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
-    }
-  };
   SSL_CTX_set_client_hello_cb(context, Access::client_hello, nullptr);
-  SSL_CTX_set_session_ticket_cb(context, nullptr, Access::ticket, nullptr);
+  SSL_CTX_set_session_ticket_cb(context, Access::issue_ticket, Access::ticket, nullptr);
+  SSL_CTX_set_cert_verify_callback(context, Access::verify, nullptr);
   SSL_CTX_set_tlsext_servername_callback(context, Access::server_name);
   SSL_CTX_set_cert_cb(context, Access::certificate, nullptr);
 }
 
-Channel::Channel(int fd, CertificateTablePtr certificates)
-    : handshake_(new Handshake{std::move(certificates)}), fd_(fd) {}
+Channel::Channel(int fd, CertificateTablePtr certificates, ClientAuthOf client_auth_of)
+    : handshake_(new Handshake{std::move(certificates), std::move(client_auth_of)}), fd_(fd) {}
 
 Channel::~Channel() = default;
 
 std::unique_ptr<Channel> Channel::accept(const ServerContext& context, int fd,
-                                         CertificateTablePtr certificates) {
-  std::unique_ptr<Channel> channel(new Channel(fd, std::move(certificates)));
+                                         CertificateTablePtr certificates,
+                                         ClientAuthOf client_auth_of) {
+  std::unique_ptr<Channel> channel(
+      new Channel(fd, std::move(certificates), std::move(client_auth_of)));
   if (!channel->attach(context.get())) return nullptr;
   SSL_set_accept_state(channel->ssl_.get());
   return channel;
@@ -192,7 +308,7 @@ std::unique_ptr<Channel> Channel::accept(const ServerContext& context, int fd,
 
 std::unique_ptr<Channel> Channel::connect(const BackendSetting& setting, int fd,
                                           std::shared_ptr<SessionSlot> sessions) {
-  std::unique_ptr<Channel> channel(new Channel(fd, nullptr));
+  std::unique_ptr<Channel> channel(new Channel(fd, nullptr, {}));
   if (setting.context == nullptr || !channel->attach(setting.context->get())) return nullptr;
   SSL* ssl = channel->ssl_.get();
   const char* name = setting.server_name.c_str();
@@ -247,18 +363,36 @@ Status Channel::handshake() {
   reads_left_ = kReadsPerCall;
   errno_ = 0;
   ERR_clear_error();
+  if (const Status status = flush(); status != Status::Done) return status;
   const int done = SSL_do_handshake(ssl_.get());
-  if (done == 1) return finish_handshake();
   const int error = SSL_get_error(ssl_.get(), done);
   more_ = !drained_;
+  if (!outbox_.empty() && (done == 1 || error == SSL_ERROR_WANT_READ)) return Status::WantWrite;
+  if (done == 1) return finish_handshake();
   if (error == SSL_ERROR_WANT_READ) return Status::WantRead;
   if (error == SSL_ERROR_WANT_WRITE) return Status::WantWrite;
   if (result_ != HandshakeResult::UnrecognizedName) result_ = classify(ERR_peek_error());
   return fail_with(error);
 }
 
+// Of a resumed session too, which keeps the client's own certificate.
+void Channel::note_client() {
+  if (!handshake_->client_auth) return;
+  client_ = std::make_unique<ClientIdentity>();
+  client_->auth = *handshake_->client_auth;
+  client_->name = handshake_->name;
+  client_->leaf.reset(SSL_get1_peer_certificate(ssl_.get()));
+  if (!client_->leaf) return;
+  if (STACK_OF(X509)* others = SSL_get_peer_cert_chain(ssl_.get())) {
+    client_->others.reset(X509_chain_up_ref(others));
+  }
+  client_->not_after = wall_time_of(X509_get0_notAfter(client_->leaf.get()));
+  client_->facts = facts_of(client_->leaf.get());
+}
+
 Status Channel::finish_handshake() {
   result_ = SSL_session_reused(ssl_.get()) == 1 ? HandshakeResult::Resumed : HandshakeResult::Ok;
+  note_client();
   handshake_.reset();
   SSL_certs_clear(ssl_.get());  // nobody will ask again; a rotated key does not linger here
   more_ = SSL_has_pending(ssl_.get()) == 1 || !drained_;
@@ -275,7 +409,11 @@ HandshakeResult Channel::classify(unsigned long error) const {
     case SSL_R_HTTP_REQUEST:
     case SSL_R_HTTPS_PROXY_REQUEST:
     case SSL_R_WRONG_VERSION_NUMBER:
-      return HandshakeResult::NotTls;
+      return looks_like_http(handshake_->first) ? HandshakeResult::PlainHttp
+                                                : HandshakeResult::NotTls;
+    case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
+    case SSL_R_CERTIFICATE_VERIFY_FAILED:
+      return HandshakeResult::ClientCertificate;
     case SSL_R_UNSUPPORTED_PROTOCOL:
     case SSL_R_VERSION_TOO_LOW:
     case SSL_R_NO_PROTOCOLS_AVAILABLE:
@@ -321,10 +459,10 @@ Status Channel::fail_with(int ssl_error) {
   return Status::Failed;
 }
 
-// The peer asked for new keys of ours, and they have to wait for a record that is half sent.
-// OpenSSL takes a second such request for a fatal error then: nothing is read before.
-bool Channel::owes_keys() const {
-  return write_pending_ && SSL_get_key_update_type(ssl_.get()) != SSL_KEY_UPDATE_NONE;
+// What the peer asked for by requests of its own (new keys) waits, and nobody who writes would send
+// it.
+bool Channel::owes_answers() const {
+  return !outbox_.empty() && held_ == 0;
 }
 
 Moved Channel::read(std::span<char> into) {
@@ -333,11 +471,10 @@ Moved Channel::read(std::span<char> into) {
   reads_left_ = kReadsPerCall;
   errno_ = 0;
   ERR_clear_error();
-  while (moved.bytes < into.size()) {
-    if (owes_keys()) {
-      moved.status = Status::WantWrite;
-      break;
-    }
+  const Status flushed = flush();
+  // A peer that asks and does not read gets no further answers than these.
+  if (flushed == Status::Failed || outbox_.size() > kOutboxBytes) moved.status = flushed;
+  while (moved.status == Status::Done && moved.bytes < into.size()) {
     std::size_t bytes = 0;
     const int done =
         SSL_read_ex(ssl_.get(), into.data() + moved.bytes, into.size() - moved.bytes, &bytes);
@@ -350,10 +487,11 @@ Moved Channel::read(std::span<char> into) {
     moved.status = fail_with(SSL_get_error(ssl_.get(), done));
     break;
   }
+  if (moved.status == Status::WantRead && owes_answers()) moved.status = Status::WantWrite;
   read_waits_to_write_ = moved.status == Status::WantWrite;
   switch (moved.status) {
     case Status::Done:
-      more_ = !drained_ || SSL_has_pending(ssl_.get()) == 1;
+      more_ = !drained_ || SSL_has_pending(ssl_.get()) == 1 || owes_answers();
       break;
     case Status::WantRead:
       more_ = !drained_;
@@ -372,6 +510,13 @@ Moved Channel::write(std::span<const char> bytes) {
   Moved moved;
   errno_ = 0;
   ERR_clear_error();
+  moved.status = flush();
+  if (moved.status != Status::Done) return moved;
+  if (held_ > bytes.size()) {  // not what was given before
+    moved.status = fail_with(SSL_ERROR_SYSCALL);
+    return moved;
+  }
+  moved.bytes = std::exchange(held_, 0);
   while (moved.bytes < bytes.size()) {
     std::size_t written = 0;
     const int done =
@@ -380,21 +525,29 @@ Moved Channel::write(std::span<const char> bytes) {
       moved.status = fail_with(SSL_get_error(ssl_.get(), done));
       break;
     }
+    if (!outbox_.empty()) {  // counts once it has left
+      held_ = written;
+      moved.status = Status::WantWrite;
+      break;
+    }
     moved.bytes += written;
   }
-  write_pending_ = moved.status == Status::WantWrite;
   if (moved.bytes > 0) moved.status = Status::Done;
   return moved;
 }
 
 Status Channel::close_notify() {
-  if (handshake_ || (SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN) != 0) return Status::Done;
+  if (handshake_) return Status::Done;
   errno_ = 0;
   ERR_clear_error();
-  const int done = SSL_shutdown(ssl_.get());
-  if (done >= 0) return Status::Done;
-  const Status status = fail_with(SSL_get_error(ssl_.get(), done));
-  return status == Status::WantWrite ? status : Status::Failed;
+  if ((SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN) == 0) {
+    const int done = SSL_shutdown(ssl_.get());
+    if (done < 0) {
+      fail_with(SSL_get_error(ssl_.get(), done));
+      return Status::Failed;
+    }
+  }
+  return flush();
 }
 
 }  // namespace toyou::tls

@@ -5,13 +5,17 @@
 // by one thread at a time. No call blocks or throws. While idle it holds no buffer.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "dataplane/tls/certificate_table.hpp"
+#include "dataplane/tls/client_auth.hpp"
 #include "dataplane/tls/client_context.hpp"
 #include "dataplane/tls/server_context.hpp"
 
@@ -38,7 +42,9 @@ enum class HandshakeResult : std::uint8_t {
   UnrecognizedName,       // no certificate for the SNI name (T5)
   NoApplicationProtocol,  // ALPN without http/1.1
   Incompatible,           // no version, cipher, group or signature in common
-  NotTls,                 // plain HTTP, or another protocol
+  ClientCertificate,      // missing where it is required, or not good
+  PlainHttp,              // on the port for TLS
+  NotTls,                 // another protocol
   ClientAlert,            // the client refused, mostly our certificate
   Protocol,               // malformed
   ClientGone,
@@ -56,12 +62,19 @@ using SessionPtr = std::unique_ptr<SSL_SESSION, FreeBy<SSL_SESSION_free>>;
 struct SessionSlot {
   SessionPtr session;  // null: none yet
 };
+// The beginning of a request in plain text: a method and what may follow it.
+bool looks_like_http(std::string_view first_bytes);
+
+// What is asked of the clients of a name, as they sent it (empty: they sent none). None: nothing.
+using ClientAuthOf = std::function<std::optional<ClientAuth>(std::string_view server_name)>;
 
 class Channel {
  public:
-  // A server's side; the handshake uses `certificates` as they are now. Null: out of memory.
+  // A server's side; the handshake uses `certificates` as they are now, and `client_auth_of` until
+  // it is over; none: no name asks for anything. Null: out of memory.
   static std::unique_ptr<Channel> accept(const ServerContext& context, int fd,
-                                         CertificateTablePtr certificates);
+                                         CertificateTablePtr certificates,
+                                         ClientAuthOf client_auth_of = {});
   // A client's side. What is in `sessions` is resumed if the peer likes; new ones go there, until
   // forget_sessions(). Null: out of memory.
   static std::unique_ptr<Channel> connect(const BackendSetting& setting, int fd,
@@ -79,6 +92,9 @@ class Channel {
   void forget_sessions() { sessions_.reset(); }
   // What the client named, of its own choice; empty: nothing. During the handshake and after it.
   [[nodiscard]] std::string server_name() const;
+  // What the client has proven, after a handshake for a name that asks for a certificate. Null: the
+  // name asks for none.
+  [[nodiscard]] ClientIdentity* client() const { return client_.get(); }
 
   // Reads as much as there is and fits, with a bounded number of reads of the descriptor, so that
   // no peer keeps us busy with records that carry nothing.
@@ -108,21 +124,29 @@ class Channel {
   static void install_session_callback(SSL_CTX* context);  // of a client
 
  private:
-  Channel(int fd, CertificateTablePtr certificates);
+  Channel(int fd, CertificateTablePtr certificates, ClientAuthOf client_auth_of);
   bool attach(SSL_CTX* context);
   struct Io;         // the descriptor as OpenSSL's BIO
   struct Handshake;  // what is needed until it is over
+  struct Access;     // callbacks of the handshake
 
   Status fail_with(int ssl_error);
-  [[nodiscard]] bool owes_keys() const;
+  bool send_some(std::string_view& bytes);
+  Status flush();
+  [[nodiscard]] bool owes_answers() const;
   Status finish_handshake();
   HandshakeResult classify(unsigned long error) const;
   [[nodiscard]] std::string words_of_failure() const;
+  void note_first(std::string_view bytes);
+  void note_client();
 
   SslPtr ssl_;
   std::unique_ptr<Handshake> handshake_;
-  std::shared_ptr<SessionSlot> sessions_;  // of a client
+  std::unique_ptr<ClientIdentity> client_;  // of a server
+  std::shared_ptr<SessionSlot> sessions_;   // of a client
   std::string failure_;
+  std::string outbox_;    // records that the socket has not taken; empty: holds no memory
+  std::size_t held_ = 0;  // plain bytes in the last of them, which write() has not counted yet
   int fd_;
   int errno_ = 0;
   std::uint8_t reads_left_ = 0;
@@ -133,7 +157,6 @@ class Channel {
   bool broken_ = false;
   bool more_ = false;
   bool read_waits_to_write_ = false;
-  bool write_pending_ = false;  // part of a record is on its way
 };
 
 using ChannelPtr = std::unique_ptr<Channel>;

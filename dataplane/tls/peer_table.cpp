@@ -10,17 +10,47 @@
 namespace toyou::tls {
 namespace {
 
+// A CertificateRequest has to fit into one handshake message; above this it names nobody, and
+// clients may try any certificate.
+constexpr std::size_t kMostNameBytes = 16U << 10;
+
 bool is_ours(std::string_view key) {
   return key.starts_with("authority/") || key.starts_with("client-certificate/");
 }
 
+tl::unexpected<Error> at(const char* pointer, const Error& error) {
+  return fail(error.kind, error.message, pointer);
+}
+
+// Null: out of memory.
+NamesPtr names_of(const STACK_OF(X509) * certificates) {
+  NamesPtr names(sk_X509_NAME_new_null());
+  std::size_t bytes = 0;
+  for (int i = 0; names && i < sk_X509_num(certificates); ++i) {
+    NamePtr name(X509_NAME_dup(X509_get_subject_name(sk_X509_value(certificates, i))));
+    if (!name || sk_X509_NAME_push(names.get(), name.get()) == 0) return nullptr;
+    bytes += static_cast<std::size_t>(i2d_X509_NAME(name.release(), nullptr)) + 2;  // the stack's
+  }
+  if (bytes > kMostNameBytes) names.reset(sk_X509_NAME_new_null());
+  return names;
+}
+
+Result<void> read_revocations(const std::string& pem, X509_STORE* store) {
+  if (pem.empty()) return {};
+  const Result<RevocationsPtr> lists = read_pem_revocations(pem);
+  if (!lists) return tl::unexpected(lists.error());
+  bool good = X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL) == 1;
+  for (int i = 0; good && i < sk_X509_CRL_num(lists->get()); ++i) {
+    good = X509_STORE_add_crl(store, sk_X509_CRL_value(lists->get(), i)) == 1;
+  }
+  if (!good) return fail(ErrorKind::Invalid, take_openssl_error());
+  return {};
+}
+
 Result<AuthorityPtr> read(const snapshot::Authority& source) {
-  const auto at = [](const Error& error) {
-    return fail(error.kind, error.message, "/certificates");
-  };
   const auto certificates =
       read_pem_certificates(source.certificates_pem, limits::kCertificatesPerAuthority);
-  if (!certificates) return at(certificates.error());
+  if (!certificates) return at("/certificates", certificates.error());
   auto authority = std::make_shared<Authority>();
   authority->store.reset(X509_STORE_new());
   X509_STORE* store = authority->store.get();
@@ -28,10 +58,14 @@ Result<AuthorityPtr> read(const snapshot::Authority& source) {
   for (int i = 0; good && i < sk_X509_num(certificates->get()); ++i) {
     good = X509_STORE_add_cert(store, sk_X509_value(certificates->get(), i)) == 1;
   }
-  if (!good) {
+  authority->names = names_of(certificates->get());
+  if (!good || !authority->names) {
     return fail(ErrorKind::Invalid, take_openssl_error(), "/certificates");
   }
-  authority->digest = sha256_hex(source.certificates_pem);
+  if (auto read = read_revocations(source.revocations_pem, store); !read) {
+    return at("/revocations", read.error());
+  }
+  authority->digest = sha256_hex(source.certificates_pem + '\0' + source.revocations_pem);
   return AuthorityPtr(std::move(authority));
 }
 

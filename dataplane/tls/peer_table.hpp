@@ -16,12 +16,12 @@
 
 namespace toyou::tls {
 
-using X509StorePtr = std::unique_ptr<X509_STORE, FreeBy<X509_STORE_free>>;
-
 // Whom certificates may come from. Each certificate of the bundle is trusted as it is, so an
 // intermediate one alone will do (X509_V_FLAG_PARTIAL_CHAIN). Shared by every thread that verifies.
+// Where there are revocation lists, each certificate of a chain must be under one that is valid.
 struct Authority {
-  X509StorePtr store;
+  StorePtr store;
+  NamesPtr names;      // of the authorities, for a CertificateRequest; empty: too many to list
   std::string digest;  // of what it was made from
 };
 using AuthorityPtr = std::shared_ptr<const Authority>;

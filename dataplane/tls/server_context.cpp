@@ -70,6 +70,13 @@ int choose_protocol(SSL*, const unsigned char** out, unsigned char* size, const 
   return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
+int ticket_key(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
+               EVP_MAC_CTX* mac, int encrypt) {
+  auto& keys = *static_cast<TicketKeys*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
+  const TicketKeyRingPtr ring = keys.ring(std::chrono::steady_clock::now());
+  return TicketKeys::prepare(*ring, name, iv, cipher, mac, encrypt == 1);
+}
+
 void set_fixed(SSL_CTX* context) {
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
@@ -85,6 +92,7 @@ void set_fixed(SSL_CTX* context) {
   SSL_CTX_set_session_id_context(context,
                                  reinterpret_cast<const unsigned char*>(kSessionContext.data()),
                                  static_cast<unsigned>(kSessionContext.size()));
+  SSL_CTX_set_tlsext_ticket_key_evp_cb(context, ticket_key);
   SSL_CTX_set_alpn_select_cb(context, choose_protocol, nullptr);
   Channel::install_callbacks(context);
 }
@@ -117,6 +125,7 @@ Result<ServerContext> ServerContext::make(const Settings& settings) {
   if (SSL_CTX_set1_sigalgs_list(context, kSignatures) != 1) {
     return fail(ErrorKind::Unsupported, take_openssl_error("no common signature algorithms"));
   }
+  SSL_CTX_set_app_data(context, out.ticket_keys_.get());
   set_fixed(context);
   return out;
 }

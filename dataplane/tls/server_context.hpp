@@ -2,13 +2,15 @@
 // life of the process; certificates come from the table of each handshake, so a reload makes no new
 // context, and session tickets stay good over reloads.
 //
-// Immutable after make(); any thread.
+// Immutable after make(), but for the keys of tickets; any thread.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "common/openssl.hpp"
 #include "common/result.hpp"
+#include "dataplane/tls/ticket_keys.hpp"
 
 namespace toyou::tls {
 
@@ -25,8 +27,10 @@ class ServerContext {
   [[nodiscard]] SSL_CTX* get() const { return context_.get(); }
   // "X25519MLKEM768" is in OpenSSL 3.5 and later: whether this library has it.
   [[nodiscard]] bool hybrid_groups() const { return hybrid_groups_; }
+  [[nodiscard]] TicketKeys& ticket_keys() const { return *ticket_keys_; }
 
  private:
+  std::unique_ptr<TicketKeys> ticket_keys_ = std::make_unique<TicketKeys>();
   SslCtxPtr context_;
   bool hybrid_groups_ = false;
 };

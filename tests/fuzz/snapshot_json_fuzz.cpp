@@ -54,6 +54,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 'u':
       object("upstream/default/web/80", json);
       break;
+    case 'a':
+      object("authority/default/ca", json);
+      break;
+    case 't':
+      object("ticket-keys", json);
+      break;
     case 'm':
       manifest(json);
       break;

@@ -104,7 +104,7 @@ def test_renegotiation_is_refused(hasty):
 
 HEAD = b"GET / HTTP/1.1\r\nHost: hasty.test\r\n\r\n"
 GARBAGE = {
-    "http": (HEAD, "not_tls"), "ssh": (b"SSH-2.0-OpenSSH_9.2\r\n", "not_tls"),
+    "http": (HEAD, "plain_http"), "ssh": (b"SSH-2.0-OpenSSH_9.2\r\n", "not_tls"),
     "zeros": (b"\0" * 64, "not_tls"), "sslv2": (bytes.fromhex("802e0100020015000000100100800200800300800400800500800600800700c0") + bytes(16), None),
     "not-a-hello": (b"\x16\x03\x01\x00\x05hello", None), "alert": (b"\x15\x03\x03\x00\x02\x02\x28", None),
     "application-data": (b"\x17\x03\x03\x00\x05hello", None), "huge-record": (b"\x16\x03\x01\xff\xff" + b"a" * 70000, None),
@@ -124,10 +124,27 @@ def test_garbage_ends_the_connection_at_once(hasty, case):
         except OSError:
             pass  # a reset: as good
     failed = eventually(lambda: {key: n - before.get(key, 0) for key, n in hasty.handshakes().items() if n > before.get(key, 0)})
-    assert set(failed) <= {"not_tls", "protocol", "incompatible", "client_alert", "unrecognized_name"}, failed
+    assert set(failed) <= {"not_tls", "plain_http", "protocol", "incompatible", "client_alert", "unrecognized_name"}, failed
     assert result is None or set(failed) == {result}
     line = hasty.dataplane.await_log("tls handshake failed", start=start).string
     assert "reason=" in line and 'reason=""' not in line, line
+
+
+WEBSOCKET = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+
+
+@pytest.mark.parametrize("certificates", [True, False])
+@pytest.mark.parametrize("method, fields", [("GET", b""), ("POST", b"Content-Length: 100000\r\n"), ("DELETE", b""), ("GET", WEBSOCKET)])
+def test_plain_http_on_the_port_for_tls_is_told_so(hasty, world, certificates, method, fields):
+    place = hasty if certificates else world().start()
+    before = place.handshakes()
+    body = b"a" * 100000 if b"Content-Length" in fields else b""
+    with Connection(place.https) as connection:
+        connection.send(b"%s / HTTP/1.1\r\nHost: hasty.test\r\n%s\r\n%s" % (method.encode(), fields, body))
+        answer = connection.response()
+    assert (answer.status, answer.reason, answer.headers.get("Connection")) == (400, "Bad Request", "close")
+    assert "this port speaks TLS" in answer.text
+    counted(place, "plain_http", before)
 
 
 def hello(name="hasty.test"):

@@ -31,8 +31,8 @@ def pytest_runtest_makereport():
 
 
 def chart_account():
-    """The ServiceAccount default/toyou with what the chart lets it do, and the Lease."""
-    parts = ("serviceaccount", "rbac", "lease")
+    """The ServiceAccount default/toyou with what the chart lets it do, the Lease and the Secret for ticket keys."""
+    parts = ("serviceaccount", "rbac", "lease", "ticket-keys")
     return chart("default", *("-s=templates/%s.yaml" % part for part in parts))
 
 

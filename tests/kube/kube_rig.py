@@ -24,6 +24,7 @@ from support.wire import fetch
 HERE = os.path.dirname(os.path.realpath(__file__))
 WITH_CLUSTER = os.path.join(HERE, "cluster", "with-cluster")
 ADDRESS = "192.0.2.10"
+TICKET_KEYS = ("default", "toyou-session-ticket-keys")  # as the chart names them
 LONG = 60  # seconds that a test waits at most for the cluster and the programs
 
 
@@ -105,7 +106,8 @@ class Pair:
 
     def launch_controller(self, *flags):
         """Not ready yet: it may have nobody to tell it what there is."""
-        self.controller = Controller(self.snapshots, self.kubeconfig, *(flags or ("--publish-address", ADDRESS)))
+        self.controller = Controller(self.snapshots, self.kubeconfig, "--ticket-key-secret", "/".join(TICKET_KEYS),
+                                     *(flags or ("--publish-address", ADDRESS)))
         return self.controller.await_admin()
 
     def start_dataplane(self):

@@ -232,8 +232,14 @@ def test_the_controllers_account_may_do_no_more_than_it_needs(cluster):
     for what, allowed in (("list ingresses", True), ("watch endpointslices", True), ("patch wsr/status", True),
                           ("patch ingresses/status", True), ("create events.events.k8s.io", True),
                           ("list secrets", True), ("watch secrets", True), ("get secrets", False),
-                          ("create secrets", False), ("patch secrets", False), ("get configmaps", False), ("patch ingresses", False),
+                          ("create secrets", False), ("patch secrets", False), ("update secrets", False),
+                          ("get secrets/toyou-session-ticket-keys -n default", True),
+                          ("update secrets/toyou-session-ticket-keys -n default", True),
+                          ("patch secrets/toyou-session-ticket-keys -n default", False),
+                          ("delete secrets/toyou-session-ticket-keys -n default", False),
+                          ("get secrets/toyou-session-ticket-keys -n kube-system", False), ("get configmaps", False), ("patch ingresses", False),
                           ("delete wsr", False), ("update services", False), ("create pods", False),
                           ("get leases -n kube-system", False)):
-        done = cluster.kubectl("--kubeconfig", cluster.kubeconfig, "auth", "can-i", *what.replace("/", " --subresource=", 1).split(), check=False)
+        done = cluster.kubectl("--kubeconfig", cluster.kubeconfig, "auth", "can-i",
+                               *what.replace("/status", " --subresource=status").split(), check=False)
         assert done.stdout.strip().endswith("yes" if allowed else "no"), (what, done.stdout, done.stderr)

@@ -130,9 +130,11 @@ class World {
       if (!one_in(4)) entry["secretName"] = secret_name();
       spec["tls"].push_back(entry);
     }
+    json meta = metadata(choose({"i1", "i2", "i3"}));
+    if (one_in(6)) meta["annotations"]["toyou.dev/client-ca-secret"] = secret_name();
     return {{"apiVersion", "networking.k8s.io/v1"},
             {"kind", "Ingress"},
-            {"metadata", metadata(choose({"i1", "i2", "i3"}))},
+            {"metadata", meta},
             {"spec", spec}};
   }
 
@@ -150,6 +152,9 @@ class World {
       if (one_in(8)) spec["backendTLS"]["serverName"] = choose({"x.test", "*.x.test"});
     }
     if (one_in(4)) spec["backendProxyProtocol"] = one_in(6) ? "V1" : "V2";
+    if (one_in(3)) {
+      spec["tls"]["client"] = {{"caSecretName", secret_name()}, {"depth", pick(2)}};
+    }
     if (one_in(5)) spec["auth"]["basic"]["secretName"] = choose({"k1", "k2"});
     return {{"apiVersion", "toyou.dev/v1alpha1"},
             {"kind", "WebSocketRoute"},
@@ -196,6 +201,7 @@ class World {
     if (one_in(6)) made.key = kMade[0].key;
     if (one_in(8)) made.chain = "none";
     json object = tls_secret(ns(), choose({"k1", "k2", "k3"}), made);
+    if (one_in(2)) object["data"]["ca.crt"] = base64(one_in(4) ? "none" : kMade[0].chain);
     if (one_in(10)) object["type"] = "Opaque";
     if (!one_in(3)) object["data"]["ca.crt"] = base64(one_in(6) ? "none" : kMade[1].chain);
     if (one_in(4)) object["metadata"]["labels"]["toyou.dev/authority"] = "true";
@@ -203,9 +209,23 @@ class World {
   }
 
   json secret() {
+    if (one_in(3)) return ticket_keys();
     return {{"apiVersion", "v1"},
             {"kind", "Secret"},
             {"metadata", {{"name", choose({"k1", "k2"})}, {"namespace", ns()}}}};
+  }
+
+  json ticket_keys() {
+    json data = json::object();
+    for (const char* name : {"previous", "current", "next"}) {
+      const auto size = static_cast<std::size_t>(one_in(8) ? 79 : 80);
+      data[name] = base64(std::string(size, static_cast<char>(pick(100))));
+    }
+    return {{"apiVersion", "v1"},
+            {"kind", "Secret"},
+            {"metadata", {{"name", choose({"k1", "k2"})}, {"namespace", ns()}}},
+            {"type", "toyou.dev/session-ticket-keys"},
+            {"data", data}};
   }
 
   std::mt19937 random_;

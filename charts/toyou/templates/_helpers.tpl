@@ -105,6 +105,13 @@ Nodes, no Pods. In the whole cluster, or in each of watchNamespaces. */}}
 {{- if and .Values.watchNamespaces .Values.service.enabled (not .Values.controller.publishAddresses) (not (has .Release.Namespace .Values.watchNamespaces)) }}true{{ end }}
 {{- end }}
 
+{{/* Of the Secret with the keys of session tickets; empty: each process has its own. */}}
+{{- define "toyou.ticketKeys" -}}
+{{- if and .Values.tls.secrets .Values.tls.shareTickets }}
+{{- printf "%s-session-ticket-keys" (include "toyou.fullname" .) }}
+{{- end }}
+{{- end }}
+
 {{/* Seconds from SIGTERM to the end: both parts of the drain, 5 s in which the dataplane finishes answers
 and close handshakes, 5 s for the end of the processes. */}}
 {{- define "toyou.shortestGrace" -}}

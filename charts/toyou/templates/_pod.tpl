@@ -118,6 +118,9 @@ spec:
     {{- if not .Values.tls.secrets }}
     - --without-secrets
     {{- end }}
+    {{- with include "toyou.ticketKeys" . }}
+    - --ticket-key-secret={{ $.Release.Namespace }}/{{ . }}
+    {{- end }}
     {{- with .Values.tls.defaultCertificate }}
     - --default-certificate={{ . }}
     {{- end }}

@@ -25,6 +25,7 @@ Route full_route() {
   route.timeouts = {Millis{1}, Millis{2}, Millis{3}, Millis{0}, Millis{5}, Millis{6}};
   route.tls_redirect = true;
   route.hsts = Millis{31'536'000'000};
+  route.client_auth = ClientAuth{"authority/default/ca", false, 0};
   return route;
 }
 
@@ -69,6 +70,55 @@ TEST(SnapshotJson, GivesBackCertificates) {
   certificate.hosts.clear();
   certificate.is_default = true;
   EXPECT_EQ(decoded(kCertificateKey, encode(certificate)), Object{certificate});
+}
+
+TEST(SnapshotJson, GivesBackWhatIsAskedOfClients) {
+  Route route = test::ingress_route("web", "a.test", "/");
+  route.client_auth = ClientAuth{"authority/default/ca"};
+  EXPECT_EQ(encode(route),
+            R"({"clientAuth":{"authority":"authority/default/ca"},"host":"a.test","path":"/",)"
+            R"("protocols":["HTTP","SSE","WebSocket"],)"
+            R"("source":{"kind":"Ingress","name":"web","namespace":"default"}})");
+  EXPECT_EQ(decoded(kKey, encode(route)), Object{route});
+  const Authority authority{"default", "ca", "-----BEGIN CERTIFICATE-----\n",
+                            "-----BEGIN X509 CRL-----\n"};
+  EXPECT_EQ(decoded("authority/default/ca", encode(authority)), Object{authority});
+}
+
+TicketKeys ticket_keys() {
+  return {Redacted(std::string(160, '1')), Redacted(std::string(160, 'a')),
+          Redacted(std::string(160, 'f'))};
+}
+
+TEST(SnapshotJson, GivesBackTicketKeys) {
+  EXPECT_EQ(decoded("ticket-keys", encode(ticket_keys())), Object{ticket_keys()});
+  EXPECT_EQ(validate("ticket-keys", ticket_keys()), std::vector<Problem>{});
+  EXPECT_TRUE(decode("ticket-keys/2", "{}").unknown_kind);
+}
+
+TEST(SnapshotJson, TicketKeysAreOfTheirLengthAndQuotedNowhere) {
+  for (const std::string& wrong : {std::string(), std::string(159, '5'), std::string(161, '5'),
+                                   std::string(160, 'F'), std::string(159, '5') + "g"}) {
+    for (Redacted TicketKeys::* member :
+         {&TicketKeys::previous, &TicketKeys::current, &TicketKeys::next}) {
+      TicketKeys keys = ticket_keys();
+      keys.*member = Redacted(wrong);
+      const std::vector<Problem> problems = validate("ticket-keys", keys);
+      ASSERT_EQ(problems.size(), 1U);
+      EXPECT_EQ(problems[0].message.find("5555"), std::string::npos);
+    }
+  }
+  EXPECT_EQ(validate("ticket-keys-2", ticket_keys()).size(), 1U);
+}
+
+TEST(SnapshotJson, WhatIsAskedOfClientsHasBounds) {
+  for (const ClientAuth& auth :
+       {ClientAuth{"upstream/a/b/80"}, ClientAuth{""}, ClientAuth{"authority/a/b", true, -1},
+        ClientAuth{"authority/a/b", true, 11}}) {
+    Route route = test::ingress_route("web", "a.test", "/");
+    route.client_auth = auth;
+    EXPECT_EQ(validate(test::key_of(route), route).size(), 1U) << auth.authority << auth.depth;
+  }
 }
 
 // Problems reach loaded.json, the log and the admin page.

@@ -85,6 +85,7 @@ Options read_options(const json& given) {
   options.host_ownership_shared = given.value("hostOwnershipShared", false);
   options.default_backend_service = given.value("defaultBackendService", "");
   options.default_certificate = given.value("defaultCertificate", "");
+  options.ticket_key_secret = given.value("ticketKeySecret", "");
   options.secrets_known = given.value("secretsKnown", false);
   return options;
 }

@@ -49,6 +49,7 @@ TEST_P(Incremental, EqualsFullTranslation) {
   options.host_ownership_shared = world.one_in(4);
   if (world.one_in(2)) options.default_backend_service = "b/s1:80";
   if (!world.one_in(3)) options.default_certificate = "b/k1";
+  options.ticket_key_secret = "a/k2";
 
   store::ObjectStore store;
   Translator translator(store, options);

@@ -43,6 +43,22 @@ TEST(ForwardRequest, ReplacesWhatAStrangerClaims) {
             "GET / HTTP/1.1\r\nHost: A.test:80\r\nX-Forward: kept\r\n" + kOurs + "\r\n");
 }
 
+// Not even from a trusted proxy, and not by the spelling that some backends take for the same.
+TEST(ForwardRequest, NobodyElseSpeaksOfClientCertificates) {
+  const std::string lies =
+      "X-Client-Cert-Subject: CN=root\r\nx-client-cert-verify: SUCCESS\r\n"
+      "X_Client_Cert_San: a\r\nX-CLIENT_CERT-FINGERPRINT: a\r\nX-Client-Cert-New: a\r\n"
+      "X-Client-Certificate: kept\r\n";
+  for (const bool trusted : {false, true}) {
+    Forwarded facts = stranger();
+    facts.trusted = trusted;
+    facts.certificate_fields = "X-Client-Cert-Verify: NONE\r\n";
+    EXPECT_EQ(forwarded("GET / HTTP/1.1\r\nHost: A.test:80\r\n" + lies + "\r\n", facts),
+              "GET / HTTP/1.1\r\nHost: A.test:80\r\nX-Client-Certificate: kept\r\n" + kOurs +
+                  "X-Client-Cert-Verify: NONE\r\n\r\n");
+  }
+}
+
 TEST(ForwardRequest, LetsATrustedProxyTellMore) {
   Forwarded facts = stranger();
   facts.trusted = true;

@@ -21,9 +21,10 @@ std::vector<std::string_view> names(std::span<const Middleware> chain) {
 TEST(Chain, RunsInThisOrder) {
   EXPECT_EQ(names(before_routing()),
             (std::vector<std::string_view>{"request_id", "client_address"}));
-  EXPECT_EQ(names(for_route()), (std::vector<std::string_view>{
-                                    "hsts", "route_action", "tls_redirect", "websocket_handshake",
-                                    "origin", "connection_limits", "mark_websocket"}));
+  EXPECT_EQ(names(for_route()),
+            (std::vector<std::string_view>{"hsts", "route_action", "tls_redirect",
+                                           "client_certificate", "websocket_handshake", "origin",
+                                           "connection_limits", "mark_websocket"}));
 }
 
 TEST(ClientAddress, IsTheLastOneThatNoTrustedProxyVouchesFor) {

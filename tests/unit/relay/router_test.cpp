@@ -10,6 +10,7 @@
 #include "common/hostname.hpp"
 #include "common/url_path.hpp"
 #include "tests/support/snapshot_builders.hpp"
+#include "tests/support/tls_rig.hpp"
 
 namespace toyou::config {
 namespace {
@@ -259,6 +260,43 @@ TEST(Router, ALongPathIsWalkedOnce) {
   EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(5));
   path.back() = 'b';
   EXPECT_EQ(tables->find("a.test", path, Protocol::Http).route->route.path, rule);
+}
+
+// What a handshake asks for goes by the same level of hosts as the routes (H8): the exact host
+// alone where there is one, also when it asks for nothing.
+TEST(Router, TellsWhatAHandshakeAsksFor) {  // T10
+  snapshot::Update update;
+  const auto add = [&](const std::string& name, const std::string& host, bool asks) {
+    Route route = ingress_route(name, host, "/" + name);
+    if (asks) route.client_auth = snapshot::ClientAuth{"authority/default/ca", true, 3};
+    test::put(update.changed, route);
+  };
+  add("first", "a.test", true);
+  add("second", "a.test", true);
+  add("below", "*.b.test", true);
+  add("exact", "open.b.test", false);
+  update.changed.emplace(
+      "authority/default/ca",
+      snapshot::Authority{"default", "ca", test::make_certificate("ca").chain, ""});
+  const auto peers = tls::PeerTable::build(update, nullptr);
+  ASSERT_TRUE(peers.has_value());
+  TablesPtr tables = Tables::build(update, nullptr, {nullptr, *peers});
+  for (const char* name : {"a.test", "A.TEST", "a.test.", "x.b.test"}) {
+    const auto auth = tables->client_auth(name);
+    ASSERT_TRUE(auth.has_value()) << name;
+    EXPECT_EQ(auth->depth, 3);
+  }
+  for (const char* name : {"", "b.test", "x.a.test", "open.b.test", "y.x.b.test", "not a name"}) {
+    EXPECT_FALSE(tables->client_auth(name).has_value()) << name;
+  }
+
+  snapshot::Update change;
+  change.removed = {snapshot::route_key({"Ingress", "default", "first"}, 0)};
+  tables = Tables::build(change, tables);
+  EXPECT_TRUE(tables->client_auth("a.test").has_value()) << "another route of the host asks still";
+  change.removed = {snapshot::route_key({"Ingress", "default", "second"}, 0)};
+  tables = Tables::build(change, tables);
+  EXPECT_FALSE(tables->client_auth("a.test").has_value());
 }
 
 }  // namespace

@@ -377,7 +377,8 @@ TEST(TlsChannel, NewKeysOfTheClientChangeNothing) {
   EXPECT_EQ(got, sent);
 }
 
-// The client reads nothing, so our answer to its new keys cannot leave; what it sends still comes.
+// The client reads nothing, so our answers to its new keys cannot leave; what it sends still comes,
+// however many of them it asks for back to back.
 TEST(TlsChannel, NewKeysWhileTheSocketTakesNothing) {
   const ChannelRig rig(version(TLS1_3_VERSION));
   ASSERT_TRUE(rig.shake_hands());
@@ -388,14 +389,15 @@ TEST(TlsChannel, NewKeysWhileTheSocketTakesNothing) {
   std::string sent;
   std::string got;
   for (int round = 0; round < 3; ++round) {
-    rig.client.update_key();
+    for (int keys = 0; keys <= round; ++keys) rig.client.update_key();
     rig.client.write("sent behind new keys");
     sent += "sent behind new keys";
     rig.client_sends();
     got += rig.read_all();
+    EXPECT_EQ(rig.channel->failure(), "");
   }
-  EXPECT_TRUE(rig.channel->read_waits_to_write());
-  // Whatever had to wait is read once the client takes what we owe it.
+  EXPECT_EQ(got, sent);
+  // What had to wait leaves in its order once the client takes it.
   std::string back;
   for (int turn = 0; turn < 50 && (got.size() < sent.size() || back.size() < written + 500);
        ++turn) {
@@ -407,6 +409,25 @@ TEST(TlsChannel, NewKeysWhileTheSocketTakesNothing) {
   EXPECT_EQ(got, sent);
   EXPECT_GE(back.size(), 500U);
   EXPECT_EQ(back, std::string(back.size(), 'r'));
+}
+
+// A client that asks for new keys without end, and reads nothing, costs a bounded amount of memory.
+TEST(TlsChannel, NewKeysWithoutEnd) {
+  const ChannelRig rig(version(TLS1_3_VERSION));
+  ASSERT_TRUE(rig.shake_hands());
+  rig.small_buffers();
+  const std::string record(500, 'r');
+  while (rig.channel->write(record).status == Status::Done) continue;
+  std::string piece(1000, '\0');
+  Status status = Status::WantRead;
+  for (int round = 0; round < 100 && status == Status::WantRead; ++round) {
+    for (int keys = 0; keys < 50; ++keys) rig.client.update_key();
+    rig.client_sends();
+    do status = rig.channel->read(piece).status;
+    while (status == Status::WantRead && rig.channel->more());
+  }
+  EXPECT_EQ(status, Status::WantWrite);
+  EXPECT_TRUE(rig.channel->read_waits_to_write());
 }
 
 TEST(TlsChannel, AsksForNoMoreThanABufferOfEmptyRecords) {
@@ -458,8 +479,12 @@ TEST(TlsChannel, RefusalsHaveAResultAndWords) {
 
 TEST(TlsChannel, OtherProtocolsAndGarbage) {
   const std::vector<std::pair<std::string, HandshakeResult>> cases = {
-      {"GET / HTTP/1.1\r\n\r\n", HandshakeResult::NotTls},
-      {"CONNECT a:443 HTTP/1.1\r\n", HandshakeResult::NotTls},
+      {"GET / HTTP/1.1\r\n\r\n", HandshakeResult::PlainHttp},
+      {"CONNECT a:443 HTTP/1.1\r\n", HandshakeResult::PlainHttp},
+      {"OPTIONS * HTTP/1.1\r\n", HandshakeResult::PlainHttp},
+      {"PROPPATCH / HTTP/1.1\r\n", HandshakeResult::PlainHttp},
+      {"get / HTTP/1.1\r\n", HandshakeResult::NotTls},
+      {"EHLO-a.test\r\n", HandshakeResult::NotTls},
       {"SSH-2.0-OpenSSH_9.2\r\n", HandshakeResult::NotTls},
       {std::string("\x16\x03\x01\x00\x05hello", 10), HandshakeResult::Protocol},
       {std::string("\x15\x03\x03\x00\x02\x02\x28", 7), HandshakeResult::Protocol},
