@@ -10,7 +10,6 @@ namespace toyou::store {
 namespace {
 
 using nlohmann::json;
-using resources::ObjectKey;
 
 json slice(const std::string& name, const std::string& service, const std::string& address) {
   return {

@@ -69,7 +69,7 @@ struct MetricsTest : testing::Test {
     facts.id = "id";
     facts.route = state_in(*tables, name);
     facts.opened_steady = clock.steady();
-    return manager.open(std::move(facts), std::move(*slot));
+    return manager.open(facts, std::move(*slot));
   }
   // The value of one series; -1: it is not there.
   double value(const std::string& series) const {
