@@ -141,7 +141,8 @@ void ObjectStore::recall_certificate(const std::string& ns, const std::string& n
   secret.type = resources::kTlsSecretType;
   secret.data.emplace(resources::kTlsChain, Redacted(chain));
   secret.data.emplace(resources::kTlsKey, key);
-  tls_secrets_.recall(key_of(kSecret, secret.meta), std::move(secret));
+  const ObjectKey at = key_of(kSecret, secret.meta);
+  tls_secrets_.recall(at, std::move(secret));
 }
 
 void ObjectStore::recall(const snapshot::Authority& authority) {
@@ -153,7 +154,8 @@ void ObjectStore::recall(const snapshot::Authority& authority) {
   if (!authority.revocations_pem.empty()) {
     secret.data.emplace(resources::kRevocations, Redacted(authority.revocations_pem));
   }
-  authority_secrets_.recall(key_of(kSecret, secret.meta), std::move(secret));
+  const ObjectKey at = key_of(kSecret, secret.meta);
+  authority_secrets_.recall(at, std::move(secret));
 }
 
 void ObjectStore::forget_recalled() {
