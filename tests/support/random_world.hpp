@@ -201,7 +201,6 @@ class World {
     if (one_in(6)) made.key = kMade[0].key;
     if (one_in(8)) made.chain = "none";
     json object = tls_secret(ns(), choose({"k1", "k2", "k3"}), made);
-    if (one_in(2)) object["data"]["ca.crt"] = base64(one_in(4) ? "none" : kMade[0].chain);
     if (one_in(10)) object["type"] = "Opaque";
     if (!one_in(3)) object["data"]["ca.crt"] = base64(one_in(6) ? "none" : kMade[1].chain);
     if (one_in(4)) object["metadata"]["labels"]["toyou.dev/authority"] = "true";

@@ -101,7 +101,7 @@ TEST_F(AuthoritySecretTest, OutlivesAnUpdateThatBreaksItAndARestart) {
   EXPECT_EQ(bundle(), "");
 
   store.remove({"Secret", "a", "ca"});
-  store.recall(snapshot::Authority{"a", "ca", one});
+  store.recall(snapshot::Authority{"a", "ca", one, ""});
   put("junk");
   store.forget_recalled();
   EXPECT_EQ(bundle(), one);

@@ -165,7 +165,7 @@ TEST_P(IncrementalPublish, LeavesTheFilesOfAWholePublish) {
         << "after step " << step;
   }
   EXPECT_GT(published, 25U);
-  EXPECT_GT(failed, 1U);
+  EXPECT_GE(failed, 1U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, IncrementalPublish, testing::Range(1U, 5U));
