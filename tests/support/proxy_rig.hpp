@@ -206,22 +206,23 @@ class ProxyRig {
     ASSERT_TRUE(shown.has_value());
     loop_.emplace();
     pool_.emplace(clock_);
-    context_.emplace(WorkerContext{.index = 0,
-                                   .loop = *loop_,
-                                   .clock = clock_,
-                                   .options = options,
-                                   .trusted_proxies = trusted_proxies_,
-                                   .proxy_protocol_from = proxy_protocol_from_,
-                                   .tls = *tls_,
-                                   .tls_redirect_port = options.tls_redirect_port,
-                                   .tables = config::Tables::build(update, nullptr, {*shown, nullptr}),
-                                   .pool = *pool_,
-                                   .connections = manager,
-                                   .relay = engine,
-                                   .metrics = metrics,
-                                   .draining = false,
-                                   .handshakes = {},
-                                   .drain_signal = {}});
+    context_.emplace(
+        WorkerContext{.index = 0,
+                      .loop = *loop_,
+                      .clock = clock_,
+                      .options = options,
+                      .trusted_proxies = trusted_proxies_,
+                      .proxy_protocol_from = proxy_protocol_from_,
+                      .tls = *tls_,
+                      .tls_redirect_port = options.tls_redirect_port,
+                      .tables = config::Tables::build(update, nullptr, {*shown, nullptr}),
+                      .pool = *pool_,
+                      .connections = manager,
+                      .relay = engine,
+                      .metrics = metrics,
+                      .draining = false,
+                      .handshakes = {},
+                      .drain_signal = {}});
     auto listening = net::open_listeners("127.0.0.1", 0, 1);
     ASSERT_TRUE(listening.has_value());
     port_ = listening->port;
