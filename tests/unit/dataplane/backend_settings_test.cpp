@@ -20,7 +20,9 @@ constexpr const char* kWeb = "upstream/default/web/80";
 
 class Settings : public testing::Test {
  protected:
-  static snapshot::Authority authority(const std::string& pem) { return {"default", "ca", pem, ""}; }
+  static snapshot::Authority authority(const std::string& pem) {
+    return {"default", "ca", pem, ""};
+  }
   static snapshot::ClientCertificate client(const test::Pem& pem) {
     return {"default", "me", pem.chain, Redacted(pem.key)};
   }
