@@ -106,8 +106,9 @@ class Pair:
 
     def launch_controller(self, *flags):
         """Not ready yet: it may have nobody to tell it what there is."""
-        self.controller = Controller(self.snapshots, self.kubeconfig, "--ticket-key-secret", "/".join(TICKET_KEYS),
-                                     *(flags or ("--publish-address", ADDRESS)))
+        given = any(flag.startswith("--ticket-key-secret") for flag in flags)
+        ticket_keys = () if given else ("--ticket-key-secret", "/".join(TICKET_KEYS))
+        self.controller = Controller(self.snapshots, self.kubeconfig, *ticket_keys, *(flags or ("--publish-address", ADDRESS)))
         return self.controller.await_admin()
 
     def start_dataplane(self):

@@ -20,7 +20,7 @@ WHOLE = {
     "paths": [{"path": "/ws", "pathType": "Prefix"}],
     "protocols": ["WebSocket", "SSE", "HTTP"],
     "tls": {"secretName": "chat-tls", "redirect": False, "hsts": "0s",
-            "client": {"caSecretName": "staff-ca", "mode": "Required"}},
+            "client": {"caSecretName": "staff-ca", "mode": "Required", "depth": 1}},
     "backends": [{"service": {"name": "chat", "port": 8080}, "weight": 1, "role": "Primary"},
                  {"service": {"name": "spare", "port": "http"}, "role": "Backup"}],
     "loadBalancing": {"policy": "ConsistentHash", "hashOn": {"claim": "sub"}, "slowStart": "30s",

@@ -88,10 +88,10 @@ def test_without_an_api_server_a_restarted_controller_says_so_and_its_dataplane_
     space.cluster.ctl("kill", "apiserver")
     try:
         pair.launch_controller("--publish-address", "192.0.2.10", "--lease-name", "none")
-        eventually(lambda: pair.controller.get("/readyz").text.count("problem: ") == 7, LONG)  # one a watch
+        eventually(lambda: pair.controller.get("/readyz").text.count("problem: ") == 8, LONG)  # one a watch
         answer = pair.controller.get("/readyz")
         assert answer.status == 503 and "Ingress: list: " in answer.text
-        assert pair.controller.metrics()["toyou_controller_input_problems"] == 7
+        assert pair.controller.metrics()["toyou_controller_input_problems"] == 8
         assert space.fetch(host).status == 200 and pair.dataplane.get("/readyz").status == 200
     finally:
         space.cluster.ctl("start", "apiserver")
