@@ -102,6 +102,10 @@ void Stream::on_readable() {
   if (watcher_ != nullptr && tls_) look_for_close_notify();
 }
 
+void Stream::on_writable() {
+  if (answering_) reading().wake();
+}
+
 void Stream::on_end() {
   if (watcher_ != nullptr) watcher_->interrupt(Interruption::ClientGone);
 }

@@ -102,16 +102,19 @@ class Stream final : private net::Socket {
 
  private:
   void on_readable() override;
+  void on_writable() override;
   void on_end() override;
   void look_for_close_notify();
   asio::awaitable<void> wait_for(Guard& guard, tls::Status status);
+  asio::awaitable<void> wait_to_answer(Guard& guard);
   asio::awaitable<error_code> fill_secure(Guard& guard, InputBuffer::Space space);
   asio::awaitable<error_code> write_secure(Guard& guard, Millis limit, Buffers& buffers);
 
   tls::ChannelPtr tls_;  // null: plain text
   InputBuffer input_;
   Guard* watcher_ = nullptr;
-  unsigned fills_ = 0;  // since the last wait
+  bool answering_ = false;  // who reads waits for room to write
+  unsigned fills_ = 0;      // since the last wait
 };
 
 }  // namespace toyou::http

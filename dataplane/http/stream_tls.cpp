@@ -92,6 +92,17 @@ asio::awaitable<void> Stream::wait_for(Guard& guard, tls::Status status) {
   }
 }
 
+// Who reads owes answers that the socket does not take. writing() is for the other coroutine of an
+// exchange, which may be waiting there already, or come to it.
+asio::awaitable<void> Stream::wait_to_answer(Guard& guard) {
+  fills_ = 0;
+  wait_for_write_event();
+  if (writable()) co_return;
+  answering_ = true;
+  co_await guard.wait(reading());
+  answering_ = false;
+}
+
 asio::awaitable<error_code> Stream::handshake(Guard& guard, Millis limit) {
   if (!guard.arm(limit)) co_return asio::error::operation_aborted;
   error_code ec;
@@ -115,7 +126,11 @@ asio::awaitable<error_code> Stream::fill_secure(Guard& guard, InputBuffer::Space
     if (moved.bytes > 0) co_return error_code{};
     const error_code ec = error_of(moved.status, *tls_);
     if (ec) co_return ec;
-    co_await wait_for(guard, moved.status);
+    if (moved.status == tls::Status::WantWrite) {
+      co_await wait_to_answer(guard);
+    } else {
+      co_await wait_for(guard, moved.status);
+    }
     if (guard.interrupted() != Interruption::None) co_return asio::error::operation_aborted;
   }
 }

@@ -53,6 +53,7 @@ void Socket::on_events(std::uint32_t events) {
   if (broken || (events & EPOLLOUT) != 0) {
     writable_ = true;
     writing_.wake();
+    on_writable();
   }
   if (!ended || ended_) return;
   ended_ = true;

@@ -58,8 +58,10 @@ class Socket : public EventTarget {
 
  protected:
   ~Socket() = default;
-  // Called with the event that makes readable() or ended() true. They must not destroy anything.
+  // Called with the event that makes readable(), writable() or ended() true. They must not destroy
+  // anything.
   virtual void on_readable() {}
+  virtual void on_writable() {}
   virtual void on_end() {}
 
  private:
