@@ -193,7 +193,7 @@ TimeMs EventLoop::now_ms() const {
 }
 
 int EventLoop::wait_ms() const {
-  if (!yielding_.empty()) return 0;
+  if (!yielding_.empty() || !ready_.empty()) return 0;
   const TimeMs next = wheel_.next();
   if (next == kNever) return -1;
   return static_cast<int>(std::clamp<TimeMs>(next - now_ms(), 0, TimerWheel::kHorizonMs));

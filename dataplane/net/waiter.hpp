@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "common/asio.hpp"
+#include "common/result.hpp"
 
 namespace toyou::net {
 
@@ -90,6 +91,7 @@ class Waiter : private WaiterList::Link {
     static_assert(std::is_nothrow_move_constructible_v<Handler>);
     static constexpr Operations kOperations = {[](Waiter& waiter) { take_out<Handler>(waiter)(); },
                                                [](Waiter& waiter) { take_out<Handler>(waiter); }};
+    TOYOU_ASSERT(operations_ == nullptr);  // a second coroutine would take the first one's place
     ::new (storage_.data()) Handler(std::move(handler));
     operations_ = &kOperations;
     enlist();

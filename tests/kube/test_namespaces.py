@@ -96,7 +96,8 @@ def test_what_is_in_the_namespaces_is_served_and_nothing_else(cluster, scoped, b
     kinds = ("Ingress", "WebSocketRoute", "Service", "EndpointSlice", "Secret", "AuthoritySecret")
     assert watched == {'toyou_controller_watch_connected{kind="%s",namespace="%s"}' % (kind, namespace)
                        for namespace in IN for kind in kinds} | {
-                           'toyou_controller_watch_connected{kind="Service",namespace="%s"}' % HOME}
+                           'toyou_controller_watch_connected{kind="%s",namespace="%s"}' % (kind, HOME)
+                           for kind in ("Service", "TicketKeySecret")}
 
 
 def test_the_account_can_do_nothing_elsewhere(cluster, scoped):
