@@ -279,7 +279,9 @@ struct Channel::Access {
         !is_bound_to(session, channel.handshake_->client_auth)) {
       return SSL_TICKET_RETURN_IGNORE_RENEW;
     }
-    return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+    // A client of TLS 1.3 uses a ticket once (RFC 8446 appendix C.4): it needs the next one.
+    const bool renew = status == SSL_TICKET_SUCCESS_RENEW || SSL_version(ssl) == TLS1_3_VERSION;
+    return renew ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_USE;
   }
 };
 

@@ -233,6 +233,25 @@ def test_expiry_is_a_metric(world, authority):
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_each_connection_resumes_the_one_before(world, authority, version):
+    """A client of TLS 1.3 uses a ticket once: a resumed connection must bring the next one."""
+    place, context = world(), client_context(authority, version, version)
+    with Backend(serve_json("b")) as backend:
+        place.route("site", "chain.test", backend)
+        place.certificate("one", authority.issue("chain.test"), ["chain.test"])
+        place.start()
+        session, reused = None, []
+        for _ in range(5):
+            with Connection(place.https, tls=over_tls("chain.test", context, session=session)) as connection:
+                assert connection.ask(host="chain.test").status == 200
+                reused.append(connection.sock.tls.session_reused)
+                before, session = session, connection.sock.tls.session
+                if version == ssl.TLSVersion.TLSv1_3:
+                    assert before is None or session.id != before.id, "a ticket of its own"
+    assert reused == [False, True, True, True, True]
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_session_is_resumed_also_after_a_reload(world, authority, version):
     place, context = world(), client_context(authority, version, version)
     with Backend(serve_json("b")) as backend:
