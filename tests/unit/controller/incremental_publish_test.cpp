@@ -130,7 +130,7 @@ TEST_P(IncrementalPublish, LeavesTheFilesOfAWholePublish) {
 
   std::size_t published = 0;
   std::size_t failed = 0;
-  for (int step = 0; step < 120; ++step) {
+  for (int step = 0; step < 160; ++step) {
     std::set<resources::ObjectKey> changed;
     do changed.insert(world.edit(store));
     while (world.one_in(2));
@@ -165,7 +165,7 @@ TEST_P(IncrementalPublish, LeavesTheFilesOfAWholePublish) {
         << "after step " << step;
   }
   EXPECT_GT(published, 25U);
-  EXPECT_GE(failed, 1U);
+  EXPECT_GT(failed, 1U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, IncrementalPublish, testing::Range(1U, 5U));
