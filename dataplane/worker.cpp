@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "common/limits.hpp"
 #include "common/log.hpp"
 
 namespace toyou {
@@ -20,9 +21,13 @@ constexpr auto kSweepEvery = 5s;
 
 Worker::Worker(WorkerSetup setup)
     : index_(setup.index),
+      client_blocks_(limits::kClientBufferBytes),
+      upstream_blocks_(limits::kUpstreamBufferBytes),
       pool_(setup.clock),
       context_{.index = setup.index,
                .loop = loop_,
+               .client_blocks = client_blocks_,
+               .upstream_blocks = upstream_blocks_,
                .clock = setup.clock,
                .options = setup.options,
                .trusted_proxies = setup.trusted_proxies,

@@ -72,6 +72,8 @@ class Worker {
   };
 
   const unsigned index_;
+  http::BlockPool client_blocks_;  // outlive the connections, which end with the loop
+  http::BlockPool upstream_blocks_;
   net::EventLoop loop_;
   metrics::WorkerMetrics metrics_;
   upstream::Pool pool_;

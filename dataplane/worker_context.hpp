@@ -6,6 +6,7 @@
 #include "dataplane/config/tables.hpp"
 #include "dataplane/connections/manager.hpp"
 #include "dataplane/drain_signal.hpp"
+#include "dataplane/http/block_pool.hpp"
 #include "dataplane/metrics/worker_metrics.hpp"
 #include "dataplane/net/address_set.hpp"
 #include "dataplane/net/event_loop.hpp"
@@ -22,6 +23,8 @@ class Pool;
 struct WorkerContext {
   unsigned index = 0;
   net::EventLoop& loop;
+  http::BlockPool& client_blocks;    // of input buffers
+  http::BlockPool& upstream_blocks;
   const Clock& clock;
   const DataplaneOptions& options;
   const net::AddressSet& trusted_proxies;

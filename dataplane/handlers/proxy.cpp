@@ -101,7 +101,7 @@ asio::awaitable<void> Proxy::send_head() {
     wait_.start(x_.route->route.timeouts.response);
     co_return;
   }
-  upload_.emplace(x_, stream, wait_);
+  upload_ = std::make_unique<Upload>(x_, stream, wait_);
   upload_->start();
 }
 
@@ -115,8 +115,12 @@ void Proxy::settle_body() {
   if (body_ == Body::Streamed && !(upload_ && upload_->complete())) x_.keep_alive = false;
 }
 
-asio::awaitable<void> Proxy::relay() {
-  const Cause cause = co_await relay_response(x_, connected_.connection->stream, response_);
+// No coroutine of its own: a stream would keep its frame for as long as it lives.
+asio::awaitable<Cause> Proxy::relay(EventStream* stream) {
+  return relay_response(x_, connected_.connection->stream, response_, stream);
+}
+
+asio::awaitable<void> Proxy::finish(Cause cause) {
   if (upload_) co_await upload_->stop();
   x_.client.unwatch();
   x_.guard.disarm();

@@ -3,9 +3,9 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 
 #include "common/asio.hpp"
+#include "dataplane/handlers/event_stream.hpp"
 #include "dataplane/handlers/response_reader.hpp"
 #include "dataplane/handlers/upload.hpp"
 #include "dataplane/http/exchange.hpp"
@@ -22,8 +22,10 @@ class Proxy {
 
   // Whether a response's head is there; else the exchange is over.
   asio::awaitable<bool> open();
-  // Passes the response on to its end.
-  asio::awaitable<void> relay();
+  // Passes the response on to its end; `stream`: null where it is none. What it gives is for
+  // finish(), which comes next.
+  asio::awaitable<Cause> relay(EventStream* stream);
+  asio::awaitable<void> finish(Cause cause);
 
   [[nodiscard]] const http::ResponseHead& response() const { return response_; }
 
@@ -47,7 +49,7 @@ class Proxy {
   HeadWait wait_;
   http::ResponseHead response_;
   upstream::Connected connected_;
-  std::optional<Upload> upload_;
+  std::unique_ptr<Upload> upload_;  // null: none is needed
 };
 
 }  // namespace toyou::handlers

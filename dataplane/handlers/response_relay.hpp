@@ -4,6 +4,7 @@
 
 #include "common/asio.hpp"
 #include "common/cause.hpp"
+#include "dataplane/handlers/event_stream.hpp"
 #include "dataplane/http/exchange.hpp"
 #include "dataplane/http/response_head.hpp"
 
@@ -11,8 +12,9 @@ namespace toyou::handlers {
 
 // The response's end: None when it was passed on whole. Else ClientGone, BackendGone,
 // BackendProtocol or Idle (no byte for the route's idle time), and the client's connection has been
-// cut so that the client cannot take the part for the whole.
+// cut so that the client cannot take the part for the whole; or Drain, between two events.
+// `stream`: null where the response is none. Lasting, it keeps no memory of either head.
 asio::awaitable<Cause> relay_response(http::Exchange& exchange, http::Stream& upstream,
-                                      const http::ResponseHead& head);
+                                      http::ResponseHead& head, EventStream* stream);
 
 }  // namespace toyou::handlers

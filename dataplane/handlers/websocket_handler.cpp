@@ -73,7 +73,7 @@ relay::HandoffSide take_side(http::Stream& stream) {
 }
 
 void note_opened(http::Exchange& x) {
-  const connections::RecordFacts& record = x.record;
+  const connections::RecordFacts& record = *x.record;
   x.worker.metrics.route(*x.route->state).websocket_opened.add();
   x.worker.metrics.websocket_open_seconds.observe(
       std::chrono::duration<double>(record.opened_steady - x.began).count());
@@ -92,11 +92,11 @@ Cause hand_over(http::Exchange& x, Handshake& handshake) {
   handoff.client = take_side(x.client);
   handoff.backend = take_side(handshake.connected.connection->stream);
   if (!handoff.client.fd || !handoff.backend.fd) return Cause::Overload;
-  x.record.endpoint = x.outcome.endpoint;
-  x.record.endpoint_state = handshake.connected.connection->endpoint;
-  x.record.opened_at = x.worker.clock.wall();
-  x.record.opened_steady = x.worker.clock.steady();
-  handoff.connection = x.worker.connections.open(x.record, std::move(x.slot));
+  x.record->endpoint = x.outcome.endpoint;
+  x.record->endpoint_state = handshake.connected.connection->endpoint;
+  x.record->opened_at = x.worker.clock.wall();
+  x.record->opened_steady = x.worker.clock.steady();
+  handoff.connection = x.worker.connections.open(*x.record, std::move(x.slot));
   note_opened(x);  // a reader of the line finds the connection at the admin API
   x.worker.relay.adopt(std::move(handoff));
   x.outcome.handed_over = true;
@@ -149,7 +149,8 @@ asio::awaitable<void> handle_websocket(http::Exchange& x) {
   } else if (handshake.response.status == 101) {
     co_await finish_switch(x, handshake);
   } else {
-    cause = co_await relay_response(x, handshake.connected.connection->stream, handshake.response);
+    cause = co_await relay_response(x, handshake.connected.connection->stream, handshake.response,
+                                    nullptr);
     x.outcome.cause = cause == Cause::None ? Cause::UpgradeRefused : cause;
   }
   x.client.unwatch();

@@ -50,7 +50,7 @@ class ClientConnection {
   ClientConnection(WorkerContext& worker, net::Accepted client, Transport transport)
       : worker_(worker),
         peer_(peer_of(client, transport)),
-        stream_(worker.loop, std::move(client.fd), limits::kClientBufferBytes, limits::kHeadBytes),
+        stream_(worker.loop, std::move(client.fd), worker.client_blocks, limits::kHeadBytes),
         guard_(worker.loop),
         scanner_(limits::kHeadBytes, kRequestLineBytes),
         drain_(worker.drain_signal.subscribe([this] { on_drain(); })) {}
@@ -75,6 +75,7 @@ class ClientConnection {
   asio::awaitable<HeadScanner::State> wait_for_head(error_code& ec);
   asio::awaitable<Head> refuse(Cause cause, HeadFault fault);
   asio::awaitable<Next> serve_request();
+  middleware::Verdict decide(Exchange& exchange);
   asio::awaitable<void> dispatch(Exchange& exchange);
   asio::awaitable<void> linger();
   void on_drain();
@@ -208,36 +209,34 @@ asio::awaitable<ClientConnection::Next> ClientConnection::serve_request() {
   co_return exchange.keep_alive ? Next::Request : Next::Close;
 }
 
+// What the chain and the router say: an answer of our own, or x.route.
+middleware::Verdict ClientConnection::decide(Exchange& x) {
+  if (middleware::Verdict verdict = middleware::run_before_routing(x)) return verdict;
+  x.protocol = classify(head_);
+  config::Match match = x.tables->find(head_.host, head_.path, x.protocol);
+  x.route = std::move(match.route);
+  if (match.kind == config::Match::Kind::WrongProtocol) {
+    return ErrorAnswer{.cause = Cause::Protocol,
+                       .extra_fields = "Upgrade: websocket\r\nConnection: Upgrade\r\n"};
+  }
+  if (match.kind == config::Match::Kind::NoRoute || !x.route) {
+    return ErrorAnswer{.cause = Cause::NoRoute};
+  }
+  return middleware::run_for_route(x);
+}
+
+// No coroutine of its own: a stream would keep its frame for as long as it lives.
 asio::awaitable<void> ClientConnection::dispatch(Exchange& x) {
-  middleware::Verdict verdict = middleware::run_before_routing(x);
-  if (!verdict) {
-    x.protocol = classify(head_);
-    config::Match match = x.tables->find(head_.host, head_.path, x.protocol);
-    x.route = std::move(match.route);
-    if (match.kind == config::Match::Kind::WrongProtocol) {
-      verdict = ErrorAnswer{.cause = Cause::Protocol,
-                            .extra_fields = "Upgrade: websocket\r\nConnection: Upgrade\r\n"};
-    } else if (match.kind == config::Match::Kind::NoRoute || !x.route) {
-      verdict = ErrorAnswer{.cause = Cause::NoRoute};
-    } else {
-      verdict = middleware::run_for_route(x);
-    }
-  }
-  if (verdict) {
-    co_await answer(x, *verdict);
-    co_return;
-  }
+  if (middleware::Verdict verdict = decide(x)) return answer(x, std::move(*verdict));
   switch (x.protocol) {
     case snapshot::Protocol::Http:
-      co_await handlers::handle_http(x);
-      break;
+      return handlers::handle_http(x);
     case snapshot::Protocol::Sse:
-      co_await handlers::handle_sse(x);
-      break;
+      return handlers::handle_sse(x);
     case snapshot::Protocol::WebSocket:
-      co_await handlers::handle_websocket(x);
-      break;
+      return handlers::handle_websocket(x);
   }
+  return answer(x, {.cause = Cause::NoRoute});
 }
 
 // A client that is still sending would lose our last answer to a reset: what it sends is read and

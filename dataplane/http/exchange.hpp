@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "common/cause.hpp"
@@ -65,11 +66,12 @@ struct Exchange {
   bool text_errors;
   bool keep_alive;  // the client's connection may serve another request
 
-  std::string id;                   // set by middleware request_id
-  Forwarded forwarded;              // set by middleware client_address
-  std::string hsts;                 // set by middleware hsts: a whole field line, or empty
-  connections::Slot slot;           // set by middleware connection_limits
-  connections::RecordFacts record;  // set by middleware mark_websocket
+  std::string id;          // set by middleware request_id
+  Forwarded forwarded;     // set by middleware client_address
+  std::string hsts;        // set by middleware hsts: a whole field line, or empty
+  connections::Slot slot;  // set by middleware connection_limits
+  // Set by middleware mark_websocket; null: no WebSocket.
+  std::unique_ptr<connections::RecordFacts> record;
   Outcome outcome;
 };
 

@@ -24,6 +24,8 @@ class Fields {
  public:
   Fields() { fields_.reserve(kUsual); }
   void clear() { fields_.clear(); }
+  // Forgets them and the memory that they took.
+  void release() { fields_ = std::vector<Field>(); }
   void add(FieldId id, std::string_view name, std::string_view value) {
     fields_.push_back({id, false, name, value});
   }

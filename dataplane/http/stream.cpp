@@ -23,8 +23,7 @@ void Buffers::consume(std::size_t bytes) {
 }
 
 asio::awaitable<error_code> Stream::fill(Guard& guard, Millis limit) {
-  const InputBuffer::Space space = input_.reserve();
-  if (space.size == 0) co_return asio::error::no_buffer_space;
+  if (input_.full()) co_return asio::error::no_buffer_space;
   if (!guard.arm(limit)) co_return asio::error::operation_aborted;
   if (++fills_ == kFillsPerTurn) {
     fills_ = 0;
@@ -32,16 +31,18 @@ asio::awaitable<error_code> Stream::fill(Guard& guard, Millis limit) {
   }
   error_code ec = asio::error::would_block;
   if (tls_ && guard.interrupted() == Interruption::None) {
-    ec = co_await fill_secure(guard, space);
+    ec = co_await fill_secure(guard);
     guard.disarm();
     co_return ec;
   }
   while (guard.interrupted() == Interruption::None) {
     if (readable()) {
       ec = {};
+      const InputBuffer::Space space = input_.reserve();
       input_.commit(read({space.data, space.size}, ec));
       if (ec != asio::error::would_block) break;
     }
+    input_.release();
     fills_ = 0;
     co_await guard.wait(reading());
   }
@@ -50,24 +51,38 @@ asio::awaitable<error_code> Stream::fill(Guard& guard, Millis limit) {
   co_return ec;
 }
 
-asio::awaitable<error_code> Stream::write(Guard& guard, Millis limit, Buffers buffers) {
-  error_code ec;
-  if (tls_) {
-    ec = co_await write_secure(guard, limit, buffers);
-    co_return ec;
-  }
+// Done, an error, or what has to be waited for.
+tls::Status Stream::try_write(Buffers& buffers, error_code& ec) {
+  if (tls_) return try_write_secure(buffers, ec);
   while (buffers.bytes() > 0) {
-    if (writable()) {
-      buffers.consume(Socket::write(buffers.pieces(), ec));
-      if (ec && ec != asio::error::would_block) co_return ec;
-      ec = {};
-      continue;
-    }
+    if (!writable()) return tls::Status::WantWrite;
+    buffers.consume(Socket::write(buffers.pieces(), ec));
+    if (ec && ec != asio::error::would_block) break;
+    ec = {};
+  }
+  return tls::Status::Done;
+}
+
+error_code Stream::write_now(Buffers& buffers) {
+  error_code ec;
+  const tls::Status status = try_write(buffers, ec);
+  if (!ec && status != tls::Status::Done) ec = asio::error::would_block;
+  return ec;
+}
+
+asio::awaitable<error_code> Stream::write(Guard& guard, Millis limit, Buffers& buffers) {
+  error_code ec;
+  while (true) {
+    const tls::Status status = try_write(buffers, ec);
+    if (ec || status == tls::Status::Done) co_return ec;
     if (!guard.arm(limit)) co_return asio::error::operation_aborted;
-    co_await guard.wait(writing());
+    if (tls_) {
+      co_await wait_for(guard, status);
+    } else {
+      co_await guard.wait(writing());
+    }
     if (guard.interrupted() != Interruption::None) co_return asio::error::operation_aborted;
   }
-  co_return ec;
 }
 
 asio::awaitable<error_code> Stream::wait_readable(Guard& guard, Millis limit) {

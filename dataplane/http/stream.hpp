@@ -1,8 +1,8 @@
 // One TCP connection, plain or with TLS, and its input buffer.
 //
-// Reads go to input(). While an exchange waits for its backend, watch() has the client's leaving
-// noticed at once; what it sends meanwhile stays in the kernel. Owner: one coroutine; loop's
-// thread.
+// Reads go to input(), which holds no memory while an empty one waits for more. While an exchange
+// waits for its backend, watch() has the client's leaving noticed at once; what it sends meanwhile
+// stays in the kernel. Owner: one coroutine; loop's thread.
 #pragma once
 
 #include <sys/uio.h>
@@ -54,8 +54,9 @@ enum class Look : std::uint8_t {
 class Stream final : private net::Socket {
  public:
   // `fd`: connected or connecting, non-blocking, TCP_NODELAY set.
-  Stream(net::EventLoop& loop, OwnedFd fd, std::size_t initial_bytes, std::size_t limit_bytes)
-      : Socket(loop, std::move(fd)), input_(initial_bytes, limit_bytes) {}
+  // `blocks`: for input(), which grows to `limit_bytes`.
+  Stream(net::EventLoop& loop, OwnedFd fd, BlockPool& blocks, std::size_t limit_bytes)
+      : Socket(loop, std::move(fd)), input_(blocks, limit_bytes) {}
 
   // From now on everything goes through `channel`, which is over this socket's descriptor; its
   // handshake comes first.
@@ -76,8 +77,12 @@ class Stream final : private net::Socket {
   // no_buffer_space; what the socket says.
   asio::awaitable<error_code> fill(Guard& guard, Millis limit);
 
-  // Writes all of `buffers`; `limit` is the time without any progress.
-  asio::awaitable<error_code> write(Guard& guard, Millis limit, Buffers buffers);
+  // Writes what the socket takes at once and forgets it in `buffers`. Errors: would_block, where
+  // that is not all.
+  error_code write_now(Buffers& buffers);
+
+  // Writes all of `buffers`, which must outlive that; `limit` is the time without any progress.
+  asio::awaitable<error_code> write(Guard& guard, Millis limit, Buffers& buffers);
 
   // Waits until something can be read from the socket itself.
   asio::awaitable<error_code> wait_readable(Guard& guard, Millis limit);
@@ -107,8 +112,9 @@ class Stream final : private net::Socket {
   void look_for_close_notify();
   asio::awaitable<void> wait_for(Guard& guard, tls::Status status);
   asio::awaitable<void> wait_to_answer(Guard& guard);
-  asio::awaitable<error_code> fill_secure(Guard& guard, InputBuffer::Space space);
-  asio::awaitable<error_code> write_secure(Guard& guard, Millis limit, Buffers& buffers);
+  asio::awaitable<error_code> fill_secure(Guard& guard);
+  tls::Status try_write(Buffers& buffers, error_code& ec);
+  tls::Status try_write_secure(Buffers& buffers, error_code& ec);
 
   tls::ChannelPtr tls_;  // null: plain text
   InputBuffer input_;

@@ -119,13 +119,15 @@ asio::awaitable<error_code> Stream::handshake(Guard& guard, Millis limit) {
   co_return ec;
 }
 
-asio::awaitable<error_code> Stream::fill_secure(Guard& guard, InputBuffer::Space space) {
+asio::awaitable<error_code> Stream::fill_secure(Guard& guard) {
   while (true) {
+    const InputBuffer::Space space = input_.reserve();
     const tls::Moved moved = tls_->read({space.data, space.size});
     input_.commit(moved.bytes);
     if (moved.bytes > 0) co_return error_code{};
     const error_code ec = error_of(moved.status, *tls_);
     if (ec) co_return ec;
+    input_.release();
     if (moved.status == tls::Status::WantWrite) {
       co_await wait_to_answer(guard);
     } else {
@@ -136,28 +138,27 @@ asio::awaitable<error_code> Stream::fill_secure(Guard& guard, InputBuffer::Space
 }
 
 // What was not taken is given again with the same beginning: the pieces stay as they are.
-asio::awaitable<error_code> Stream::write_secure(Guard& guard, Millis limit, Buffers& buffers) {
+tls::Status Stream::try_write_secure(Buffers& buffers, error_code& ec) {
   while (buffers.bytes() > 0) {
     const tls::Moved moved = tls_->write(next_record(buffers));
     buffers.consume(moved.bytes);
     if (moved.bytes > 0) continue;
-    const error_code ec = error_of(moved.status, *tls_);
-    if (ec) co_return ec;
-    if (!guard.arm(limit)) co_return asio::error::operation_aborted;
-    co_await wait_for(guard, moved.status);
-    if (guard.interrupted() != Interruption::None) co_return asio::error::operation_aborted;
+    ec = error_of(moved.status, *tls_);
+    return moved.status;
   }
-  co_return error_code{};
+  return tls::Status::Done;
 }
 
 // It can stand behind other records, which are read as far as there is room; more than that is left
 // to the end of the exchange.
 void Stream::look_for_close_notify() {
   for (int i = 0; i < kLooks; ++i) {
+    const bool borrowed = !input_.holds_memory();
     const InputBuffer::Space space = input_.tail();
     if (space.size == 0) return;
     const tls::Moved moved = tls_->read({space.data, space.size});
     input_.commit(moved.bytes);
+    if (borrowed) input_.release();
     if (error_of(moved.status, *tls_)) {
       watcher_->interrupt(Interruption::ClientGone);
       return;

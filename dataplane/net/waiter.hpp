@@ -87,7 +87,7 @@ class Waiter : private WaiterList::Link {
   }
   template <typename Handler>
   void suspend(Handler handler) {
-    static_assert(sizeof(Handler) <= kStorage && alignof(Handler) <= alignof(std::max_align_t));
+    static_assert(sizeof(Handler) <= kStorage && alignof(Handler) <= alignof(void*));
     static_assert(std::is_nothrow_move_constructible_v<Handler>);
     static constexpr Operations kOperations = {[](Waiter& waiter) { take_out<Handler>(waiter)(); },
                                                [](Waiter& waiter) { take_out<Handler>(waiter); }};
@@ -98,11 +98,11 @@ class Waiter : private WaiterList::Link {
   }
   void enlist();
 
-  static constexpr std::size_t kStorage = 10 * sizeof(void*);
+  static constexpr std::size_t kStorage = 8 * sizeof(void*);  // a coroutine's handler; two a socket
   EventLoop& loop_;
   const Operations* operations_ = nullptr;  // null: nobody waits
   bool yields_ = false;
-  alignas(std::max_align_t) std::array<std::byte, kStorage> storage_;
+  alignas(void*) std::array<std::byte, kStorage> storage_;
 };
 
 inline Waiter& WaiterList::front() const {

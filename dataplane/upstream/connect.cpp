@@ -97,7 +97,8 @@ asio::awaitable<void> dial(WorkerContext& worker, http::Guard& guard, EndpointPt
     connected.cause = Cause::ClientGone;
     co_return;
   }
-  auto connection = std::make_unique<Connection>(worker.loop, std::move(fd), std::move(endpoint));
+  auto connection = std::make_unique<Connection>(worker.loop, std::move(fd), worker.upstream_blocks,
+                                                 std::move(endpoint));
   net::Socket& socket = connection->stream.socket();
   if (!socket.writable()) co_await guard.wait(socket.writing());
   guard.disarm();

@@ -5,9 +5,10 @@
 #include "common/limits.hpp"
 
 namespace toyou::upstream {
-Connection::Connection(net::EventLoop& loop, OwnedFd fd, std::shared_ptr<config::EndpointState> e)
-    : stream(loop, std::move(fd), limits::kUpstreamBufferBytes, limits::kResponseHeadBytes),
-      endpoint(std::move(e)) {}
+
+Connection::Connection(net::EventLoop& loop, OwnedFd fd, http::BlockPool& blocks,
+                       std::shared_ptr<config::EndpointState> e)
+    : stream(loop, std::move(fd), blocks, limits::kResponseHeadBytes), endpoint(std::move(e)) {}
 
 Pool::Pool(const Clock& clock) : clock_(clock) {}
 
@@ -37,7 +38,7 @@ void Pool::put(std::unique_ptr<Connection> connection) {
   if (connection->tls && connection->tls->retired.load(std::memory_order_relaxed)) return;
   Idle& idle = idle_[{connection->endpoint.get(), connection->tls.get()}];
   if (idle.size() >= limits::kUpstreamIdlePerEndpoint) return;
-  connection->stream.input().shrink();
+  connection->stream.input().release();
   connection->idle_since = clock_.steady();
   idle.push_back(std::move(connection));
   ++idle_count_;

@@ -22,7 +22,8 @@ namespace toyou::upstream {
 
 // One connection to a backend. Owned by an exchange, or by the pool while it is idle.
 struct Connection {
-  Connection(net::EventLoop& loop, OwnedFd fd, std::shared_ptr<config::EndpointState> e);
+  Connection(net::EventLoop& loop, OwnedFd fd, http::BlockPool& blocks,
+             std::shared_ptr<config::EndpointState> e);
   // TLS ends in order: a backend that is told nothing takes it for an attack.
   ~Connection() { stream.close(); }
   Connection(const Connection&) = delete;

@@ -161,6 +161,28 @@ class Lockstep:
             return 1
         return step
 
+    def stream(self, tls=None):
+        """A live event stream: the sockets of its client and of its backend."""
+        client = self.connect(tls)
+        client.sendall(b"GET /events HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\n\r\n" % HOST.encode())
+        backend, _ = self.upstream()
+        self.upstreams.remove(backend)
+        backend.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
+                        b"Transfer-Encoding: chunked\r\n\r\n")
+        assert head(client).startswith(b"HTTP/1.1 200 ")
+        return client, backend
+
+    def event(self, tls=None):
+        """One of 100 bytes, in a chunk of its own."""
+        client, backend = self.stream(tls)
+        event = b"64\r\nid: 1\ndata: %s\n\n\r\n" % (b"x" * 86)
+
+        def step():
+            backend.sendall(event)
+            assert exactly(client, len(event)) == event
+            return 1
+        return step
+
     def open(self, tls=None):
         """Connect, upgrade, one echo, the close handshake, both ends closed."""
         up, down = (frame(b"x" * 64, masked) for masked in (True, False))

@@ -306,6 +306,8 @@ defaults
   timeout server %(hours)s
   timeout tunnel %(hours)s
   http-reuse always
+  # Without it an event waits up to 200 ms for a next one that would fill a packet with it.
+  option http-no-delay
 frontend bench
   bind 127.0.0.1:%(http)d backlog 4096
   bind 127.0.0.1:%(https)d ssl crt %(dir)s/tls.pem backlog 4096

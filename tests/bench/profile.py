@@ -13,7 +13,7 @@ from support.certificates import Authority  # noqa: E402
 from support.tls import client_context  # noqa: E402
 
 KINDS = {"echo": (lambda rig, tls: rig.echo(), 2000), "batch": (lambda rig, tls: rig.echo(batch=16), 16000),
-         "get": (lambda rig, tls: rig.get(), 1000), "open": (lambda rig, tls: rig.open(), 300),
+         "event": (lambda rig, tls: rig.event(), 1000), "get": (lambda rig, tls: rig.get(), 1000), "open": (lambda rig, tls: rig.open(), 300),
          "tls-echo": (lambda rig, tls: rig.echo(tls=tls), 2000), "tls-get": (lambda rig, tls: rig.get(tls=tls), 500),
          "tls-open": (lambda rig, tls: rig.open(tls=tls), 100)}
 

@@ -5,7 +5,8 @@ import statistics
 from peers import PEERS
 from rows import ROWS
 
-PROMISED = {"echo": ("0", "4.0"), "echo in batches of 16": ("0", "0.25"), "TLS echo": (None, "4.0")}  # allocations, system calls: test_guards.py
+PROMISED = {"echo": ("0", "4.0"), "echo in batches of 16": ("0", "0.25"), "TLS echo": (None, "4.0"),
+            "event": (None, "2.0"), "TLS event": (None, "2.0")}  # allocations, system calls: test_guards.py
 
 
 def read(path):
@@ -88,16 +89,18 @@ def recorded(figures):
         return "{:,.{}f}".format(figures[kind + ", " + name], digits) if kind + ", " + name in figures else "-"
     yield "| one | instructions | allocations | system calls |"
     yield "|---|---:|---:|---:|"
-    for name in ("echo", "echo in batches of 16", "TLS echo", "GET", "TLS GET", "open", "TLS open"):
+    for name in ("echo", "echo in batches of 16", "TLS echo", "event", "TLS event", "GET", "TLS GET", "open",
+                 "TLS open"):
         allocations, calls = PROMISED.get(name, (None, None))
         yield "| %s | %s | %s | %s |" % (name, cell("instructions", name, 0), allocations or cell("allocations", name, 0),
                                          calls or cell("system calls", name, 1))
     yield ""
-    yield "| KiB of an idle WebSocket | fresh | after a message |"
+    yield "| KiB of one that is idle | fresh | after a message or an event |"
     yield "|---|---:|---:|"
     for name in ("plain", "TLS 1.3"):
-        yield "| %s | %s | %s |" % (name, *(cell("KiB of an idle WebSocket", "%s, %s" % (name, when), 2)
-                                          for when in ("fresh", "after a message")))
+        yield "| WebSocket, %s | %s | %s |" % (name, *(cell("KiB of an idle WebSocket", "%s, %s" % (name, when), 2)
+                                                     for when in ("fresh", "after a message")))
+    yield "| event stream | - | %s |" % cell("KiB of an idle event stream", "after an event", 2)
 
 
 def section(document, name):

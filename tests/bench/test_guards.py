@@ -35,6 +35,8 @@ def measure_all(probe, tls, echoes, requests):
     probe.measure("echo of 64 connections", rig.echo(connections=64), 64 * (echoes // 20))
     probe.measure("echo in batches of 16", rig.echo(batch=16), 16 * echoes)
     probe.measure("TLS echo", rig.echo(tls=tls), echoes)
+    probe.measure("event", rig.event(), requests)
+    probe.measure("TLS event", rig.event(tls=tls), requests)
     probe.measure("GET", rig.get(), requests)
     probe.measure("TLS GET", rig.get(tls=tls), requests)
     probe.measure("open", rig.open(), requests // 4)
@@ -71,12 +73,16 @@ def allocations(tmp_path_factory, authority, tls13):
 
 # --- system calls ---------------------------------------------------------------------------------
 
-def of_the_relay(probe, name):
+def of_one_thread(probe, name, thread):
     """For one operation, which no other thread takes part in: those only look round now and then."""
     found = probe.by_thread(name)
-    relay = found.pop("relay-0", {})
+    one = found.pop(thread, {})
     assert all(count < 0.05 for counts in found.values() for what, count in counts.items() if what != "bytes"), found
-    return relay
+    return one
+
+
+def of_the_relay(probe, name):
+    return of_one_thread(probe, name, "relay-0")
 
 
 @pytest.mark.parametrize("name,messages_a_call,waits", [
@@ -88,6 +94,13 @@ def test_a_message_is_two_reads_two_writes_and_its_wakeups(calls, name, messages
     least, most = waits
     assert least <= found.pop("epoll_wait") <= most
     assert found == {"recvfrom": 2 / messages_a_call, "sendto": 2 / messages_a_call}
+
+
+@pytest.mark.parametrize("name,write", [("event", "sendmsg"), ("TLS event", "sendto")])
+def test_an_event_is_one_read_one_write_and_its_wakeup(calls, name, write):
+    found = of_one_thread(calls, name, "worker-0")
+    assert 1 <= found.pop("epoll_wait") <= 1.05
+    assert found == {"recvfrom": 1, write: 1}
 
 
 @pytest.mark.parametrize("name", ["GET", "TLS GET", "open", "TLS open"])
@@ -115,14 +128,15 @@ def test_a_message_allocates_nothing(allocations, name):
 
 
 # OpenSSL takes its record buffers from the heap for each read and write, so that an idle connection has none.
-@pytest.mark.parametrize("name", ["TLS echo", "GET", "TLS GET", "open", "TLS open"])
+@pytest.mark.parametrize("name", ["TLS echo", "event", "TLS event", "GET", "TLS GET", "open", "TLS open"])
 def test_allocations_where_there_are_some(allocations, ledger, name):
     ledger.check("allocations, " + name, allocations.for_one(name).get("allocations", 0), 0.05)
 
 
 # --- instructions ---------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("name", ["echo", "echo in batches of 16", "TLS echo", "GET", "TLS GET", "open", "TLS open"])
+@pytest.mark.parametrize("name", ["echo", "echo in batches of 16", "TLS echo", "event", "TLS event", "GET", "TLS GET", "open",
+                                  "TLS open"])
 def test_instructions(instructions, ledger, name):
     ledger.check("instructions, " + name, instructions.for_one(name)["instructions"], 0.05)
 
@@ -172,5 +186,23 @@ def test_bytes_of_an_idle_websocket(tmp_path, authority, tls13, ledger, connecti
         gc.collect()  # closes the sockets of all of them
         eventually(lambda: live(rig.dataplane) <= 1, 60)
         eventually(lambda: taken() <= left * echoed, 10)
+    finally:
+        rig.close()
+
+
+def test_bytes_of_an_idle_event_stream(tmp_path, ledger):
+    connections = 4000
+    if raise_file_limit() < 2 * connections + 200:
+        pytest.skip("needs %d open files a process" % (2 * connections + 200))
+    rig = Lockstep(tmp_path)
+    try:
+        rig.event()()
+        base = user_memory_kib(rig.dataplane.pid)
+        steps = [rig.event() for _ in range(connections)]
+        for step in steps:
+            step()
+        kib = (user_memory_kib(rig.dataplane.pid) - base) / connections
+        ledger.check("KiB of an idle event stream, after an event", kib, 0.1)
+        assert kib <= 4
     finally:
         rig.close()

@@ -13,7 +13,7 @@ from support.backends import Backend, echo_websocket, serve_json
 from support.toyou import SLOW, children, is_running
 from support.wait import eventually
 from support.websocket import WebSocket
-from support.wire import Connection, fetch
+from support.wire import Connection, fetch, read_chunks
 
 pytestmark = pytest.mark.tsan
 
@@ -138,6 +138,89 @@ def test_a_whole_drain_leaves_no_record(dataplane_alone):
         assert ws.closed()[0] == 1012
     assert dataplane.wait(20 * SLOW) == 0
     assert not os.path.exists(os.path.join(dataplane.pair.state_dir, "drain.json"))
+
+
+EVENTS = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+
+
+def in_chunks(data):
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+@pytest.mark.parametrize("framing", ["chunked", "until-close"])
+def test_a_stream_ends_between_two_events(dataplane_alone, framing):
+    """The half of an event that has gone out is followed by its other half, whenever the drain's moment came."""
+    half, rest = threading.Event(), threading.Event()
+
+    def backend(peer):
+        peer.request()
+        put = in_chunks if framing == "chunked" else bytes
+        peer.send(EVENTS + (b"Transfer-Encoding: chunked\r\n" if framing == "chunked" else b"") + b"\r\n")
+        peer.send(put(b"data: 1\n\ndata: half"))
+        half.set()
+        rest.wait(20)
+        peer.send(put(b" and half\n\n"))
+        peer.wait_for_end()
+
+    dataplane = dataplane_alone(handler=backend)
+    with Connection(dataplane.http, timeout=20) as connection:
+        connection.send_request(host=dataplane.host, headers=[("Accept", "text/event-stream")])
+        head = connection.head()
+        assert half.wait(20)
+        dataplane.send_signal(signal.SIGTERM)
+        eventually(lambda: stopped_listening(dataplane.http))
+        assert not connection.ends_within(1.2)  # than the drain's period
+        rest.set()
+        body = b"".join(read_chunks(connection.stream, head))  # to the last chunk: nothing was cut
+        assert body == b"data: 1\n\ndata: half and half\n\n"
+    assert dataplane.wait(20 * SLOW) == 0
+
+
+def test_an_event_that_never_ends_does_not_hold_the_drain(dataplane_alone):
+    def backend(peer):
+        peer.request()
+        peer.send(EVENTS + b"Transfer-Encoding: chunked\r\n\r\n" + in_chunks(b"data: half"))
+        peer.wait_for_end()
+
+    dataplane = dataplane_alone(handler=backend)
+    with Connection(dataplane.http, timeout=30) as connection:
+        connection.send_request(host=dataplane.host, headers=[("Accept", "text/event-stream")])
+        head = connection.head()
+        dataplane.send_signal(signal.SIGTERM)
+        with pytest.raises(EOFError):  # cut: no last chunk
+            list(read_chunks(connection.stream, head))
+    assert dataplane.wait(20 * SLOW) == 0
+
+
+def test_an_answer_that_is_no_stream_is_finished(dataplane_alone):
+    """Whatever the client's Accept said."""
+    rest = threading.Event()
+
+    def backend(peer):
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n\r\n1\n\n45")
+        rest.wait(20)
+        peer.send(b"67890")
+        peer.wait_for_end()
+
+    dataplane = dataplane_alone(handler=backend)
+    with Connection(dataplane.http, timeout=20) as connection:
+        connection.send_request(host=dataplane.host, headers=[("Accept", "text/event-stream")])
+        assert connection.head().headers.get("Content-Length") == "10"
+        dataplane.send_signal(signal.SIGTERM)
+        eventually(lambda: stopped_listening(dataplane.http))
+        assert not connection.ends_within(1.2)
+        rest.set()
+        assert connection.stream.exactly(10) == b"1\n\n4567890"
+    assert dataplane.wait(20 * SLOW) == 0
+
+
+def stopped_listening(port):
+    try:
+        Connection(port).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def test_ready_and_healthy(launch):

@@ -209,6 +209,8 @@ class ProxyRig {
     context_.emplace(
         WorkerContext{.index = 0,
                       .loop = *loop_,
+                      .client_blocks = client_blocks_,
+                      .upstream_blocks = upstream_blocks_,
                       .clock = clock_,
                       .options = options,
                       .trusted_proxies = trusted_proxies_,
@@ -310,6 +312,8 @@ class ProxyRig {
   net::AddressSet trusted_proxies_;
   net::AddressSet proxy_protocol_from_;
   std::optional<tls::ServerContext> tls_;
+  http::BlockPool client_blocks_{limits::kClientBufferBytes};
+  http::BlockPool upstream_blocks_{limits::kUpstreamBufferBytes};
   std::optional<net::EventLoop> loop_;
   std::optional<upstream::Pool> pool_;
   std::optional<WorkerContext> context_;

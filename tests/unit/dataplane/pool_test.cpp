@@ -17,7 +17,7 @@ struct PoolTest : testing::Test {
     near.connect(acceptor.local_endpoint());
     near.non_blocking(true);
     far.push_back(acceptor.accept());
-    return std::make_unique<Connection>(loop, OwnedFd(near.release()), to);
+    return std::make_unique<Connection>(loop, OwnedFd(near.release()), blocks, to);
   }
 
   // Until all events so far have been looked at.
@@ -27,6 +27,7 @@ struct PoolTest : testing::Test {
   }
 
   asio::io_context io;
+  http::BlockPool blocks{64};
   net::EventLoop loop;
   ManualClock clock;
   Pool pool{clock};
