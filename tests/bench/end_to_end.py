@@ -136,8 +136,8 @@ def parse_options():
                                      formatter_class=argparse.RawDescriptionHelpFormatter,
                                      epilog="rows:\n" + "\n".join("  %-3s %s" % (key, row.title) for key, row in ROWS.items()))
     parser.add_argument("--rows", type=selection(ROWS), default=list(ROWS), metavar="KEY,...", help="default: all, see below")
-    parser.add_argument("--peers", type=selection(PEERS), default=list(PEERS), metavar="NAME,...",
-                        help="of %s (default: those that are installed; $NAME_BIN names a program)" % ", ".join(PEERS))
+    parser.add_argument("--peers", type=selection(PEERS), default=[name for name in PEERS if PEERS[name].usual], metavar="NAME,...",
+                        help="of %s (default: those that are installed, toyou with one worker; $NAME_BIN names a program)" % ", ".join(PEERS))
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="default 5; rows that take long get a part of them")
     parser.add_argument("--scale", type=float, default=1.0, metavar="X", help="windows and counts times X; below 1 for a quick look")
     parser.add_argument("--cores", type=cores, default=usable[:2], metavar="P,L", help="of the proxy, of the load (default %s)" %

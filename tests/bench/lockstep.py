@@ -1,4 +1,4 @@
-"""A dataplane with one worker, its backend and its clients, driven in lock step by one thread.
+"""A dataplane (with one worker, unless told), its backend and its clients, driven in lock step by one thread.
 
 Each step waits for the one before, so what the dataplane does for it (system calls, instructions,
 allocations) does not depend on how fast the machine is or what else it runs. Bytes are checked at
@@ -56,7 +56,7 @@ def head(sock):
 class Lockstep:
     """`under`: the tool and its arguments that run the dataplane. `certificate`: for TLS."""
 
-    def __init__(self, directory, under=(), certificate=None, env=None, routes=1):
+    def __init__(self, directory, under=(), certificate=None, env=None, routes=1, workers=1):
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
         self.address, self.port = self.listener.getsockname()
         self.upstreams = []  # connections that the dataplane keeps for further requests
@@ -66,7 +66,7 @@ class Lockstep:
         self.world.route("guard", HOST, self)
         if certificate:
             self.world.certificate("guard", certificate, ["*.tls.test"])
-        self.world.start(workers=1, under=under, ready_seconds=PATIENCE, env={**os.environ, **(env or {})})
+        self.world.start(workers=workers, under=under, ready_seconds=PATIENCE, env={**os.environ, **(env or {})})
         self.dataplane = self.world.dataplane
 
     def close(self):

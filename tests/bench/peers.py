@@ -80,6 +80,7 @@ class Peer:
     version_flags = ("--version",)
     environment = {}
     has_routes = True
+    usual = True  # compared unless others are named
 
     def __init__(self, bench):
         self.bench, self.processes, self.routes = bench, [], []
@@ -198,7 +199,7 @@ class Floor(Peer):
 class Toyou(Peer):
     """`toyou local`: supervisor, controller and dataplane are all counted. Everything that it does by default is on."""
 
-    name, program = "toyou", "toyou"
+    name, program, workers = "toyou", "toyou", 1
 
     @classmethod
     def binary(cls):
@@ -234,8 +235,17 @@ class Toyou(Peer):
         return made
 
     def commands(self):
-        return [[self.binary(), "local", self.path("manifests"), "--workers", "1", "--http-port", str(self.http),
+        return [[self.binary(), "local", self.path("manifests"), "--workers", str(self.workers), "--http-port", str(self.http),
                  "--https-port", str(self.https), "--admin-port", str(self.admin)]]
+
+
+class Toyou2(Toyou):
+    """On the same one core: what workers cost that share it."""
+    name, workers, usual = "toyou-2", 2, False
+
+
+class Toyou4(Toyou):
+    name, workers, usual = "toyou-4", 4, False
 
 
 class Nginx(Peer):
@@ -448,7 +458,7 @@ class Caddy(Peer):
             raise Failed("caddy: %d %s" % (response.status, response.text[:200]))
 
 
-PEERS = {peer.name: peer for peer in (Floor, Toyou, Nginx, Haproxy, Envoy, Traefik, Caddy)}
+PEERS = {peer.name: peer for peer in (Floor, Toyou, Toyou2, Toyou4, Nginx, Haproxy, Envoy, Traefik, Caddy)}
 
 
 def installed(names):
