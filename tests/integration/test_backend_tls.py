@@ -4,6 +4,7 @@ import itertools
 import os
 import ssl
 import subprocess
+import time
 import types
 
 import pytest
@@ -406,6 +407,29 @@ def site_connection(site):
 
 
 # --- WebSockets ----------------------------------------------------------------------------------
+
+
+def test_handshakes_are_counted_by_how_they_ended(place, gateway, authority, stranger, certificate):
+    def count(result):
+        return gateway.metrics().get('toyou_upstream_tls_handshakes_total{result="%s"}' % result, 0)
+
+    expiring = gateway.metrics()
+    with Backend(secured(serve_json("b"), server_context(certificate))) as backend:
+        before = count("ok")
+        site = place(backend, secrets=ca(authority))
+        assert site.fetch().status == 200 and count("ok") == before + 1
+        name = 'toyou_authority_expiry_seconds{namespace="default",secret="%s-ca"}' % site.name
+        assert name not in expiring and gateway.metrics()[name] > time.time()
+    demanding = server_context(certificate, clients=authority, maximum=ssl.TLSVersion.TLSv1_2)
+    for result, handler, trusted in (
+            ("certificate", secured(serve_json("b"), server_context(certificate)), stranger),
+            ("alert", secured(serve_json("b"), demanding), authority),
+            ("not_tls", lambda peer: peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n"), authority),
+            ("backend_gone", lambda peer: None, authority)):
+        before = count(result)
+        with Backend(handler) as backend:
+            assert place(backend, secrets=ca(trusted)).fetch().status == 502
+        assert count(result) == before + 1, result
 
 
 @pytest.mark.parametrize("client", ["plain", "tls"])
