@@ -6,6 +6,7 @@
 
 #include "common/log.hpp"
 #include "dataplane/net/listener.hpp"
+#include "dataplane/tls/kernel_tls.hpp"
 #include "dataplane/worker.hpp"
 
 namespace toyou {
@@ -33,6 +34,12 @@ void log_closed(const connections::ClosedRecord& record) {
                                    {"bytes_from_backend", record.bytes_from_backend},
                                    {"messages_from_client", record.messages_from_client},
                                    {"messages_from_backend", record.messages_from_backend}});
+}
+
+void log_tls(const tls::ServerContext& context) {
+  log::info("tls", {{"library", OpenSSL_version(OPENSSL_VERSION)},
+                    {"x25519mlkem768", context.hybrid_groups() ? "yes" : "not in this library"},
+                    {"kernel_tls", to_string(tls::probe_kernel_tls())}});
 }
 
 }  // namespace
@@ -63,6 +70,7 @@ Result<std::unique_ptr<WorkerSet>> WorkerSet::open(const DataplaneOptions& optio
   if (!from) return tl::unexpected(from.error());
   auto tls = tls::ServerContext::make(options.tls);
   if (!tls) return tl::unexpected(tls.error());
+  log_tls(*tls);
   const unsigned count = worker_count(options);
   auto http = net::open_listeners(options.listen_address, options.http_port, count);
   if (!http) return tl::unexpected(http.error());

@@ -10,10 +10,11 @@ import signal
 import pytest
 
 from support import manifests
-from support.backends import Backend
+from support.backends import Backend, serve_json
 from support.certificates import Authority
 from support.snapshot_world import SnapshotWorld
 from support.tls import ANYBODY, over_tls
+from support.tls_backends import secured, server_context
 from support.toyou import BIN, Separate, Toyou
 from support.wait import eventually
 from support.websocket import WebSocket
@@ -59,8 +60,21 @@ def launch(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def gateway(tmp_path_factory):
-    toyou = start(tmp_path_factory.mktemp("gateway"), "--workers", "2")
+def authority(tmp_path_factory):
+    """Issues certificates; `authority.file` is what clients trust."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def site_certificate(authority):
+    """Of every `site` that speaks TLS, and of its backends."""
+    return authority.issue("*.test", BACKEND_NAME)
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory, authority, site_certificate):
+    toyou = start(tmp_path_factory.mktemp("gateway"), "--workers", "2",
+                  objects=[manifests.tls_secret("sites", site_certificate, authority)])
     yield toyou
     assert toyou.process.poll() is None, "\n".join(toyou.err[-60:])
     toyou.stop()
@@ -109,47 +123,70 @@ def dataplane_alone(separate):
         backend.close()
 
 
-class Site:
-    """A host name with a backend behind it."""
+BACKEND_NAME = "backend.internal"
 
-    def __init__(self, gateway, name, backend, spec):
-        self.gateway, self.name, self.backend = gateway, name, backend
+
+class Site:
+    """A host name with a backend behind it; `secure`: TLS on both sides."""
+
+    def __init__(self, gateway, name, backend, spec, secure=False):
+        self.gateway, self.name, self.backend, self.secure = gateway, name, backend, secure
         self.host = name + ".test"
         endpoints = backend if isinstance(backend, list) else [(backend.address, backend.port)]
         self.kind = "Ingress" if spec is None else "WebSocketRoute"
-        self._services = manifests.service(name, endpoints)
+        self._services = manifests.service(name, endpoints, app_protocol="kubernetes.io/wss" if secure else None)
         self.update(spec)
         eventually(lambda: gateway.condition(self.kind, name, "Programmed") == ("True", "Programmed"))
 
     def update(self, spec):
-        route = (manifests.ingress(self.name, self.host, self.name) if spec is None
-                 else manifests.websocket_route(self.name, self.host, self.name, **spec))
+        if spec is None:
+            route = manifests.ingress(self.name, self.host, self.name)
+            if self.secure:
+                route["spec"]["tls"] = [{"secretName": "sites"}]
+        else:
+            tls = {"tls": {"secretName": "sites"}, "backendTLS": {"caSecretName": "sites", "serverName": BACKEND_NAME}}
+            route = manifests.websocket_route(self.name, self.host, self.name, **{**(tls if self.secure else {}), **spec})
         self.gateway.folder.write(self.name + ".yaml", self._services + [route])
 
+    @property
+    def port(self):
+        return self.gateway.https if self.secure else self.gateway.http
+
+    def tls(self, context=ANYBODY, **options):
+        return over_tls(self.host, context, **options) if self.secure else None
+
     def fetch(self, target="/", **request):
-        return fetch(self.gateway.http, target, **{"host": self.host, **request})
+        return fetch(self.port, target, tls=self.tls(), **{"host": self.host, **request})
 
     def connect(self, **options):
-        return Connection(self.gateway.http, **options)
+        return Connection(self.port, tls=self.tls(), **options)
 
     def websocket(self, target="/", **options):
-        return WebSocket(self.gateway.http, target, **{"host": self.host, **options})
+        return WebSocket(self.port, target, **{"host": self.host, "tls": self.tls(), **options})
 
 
 _numbers = itertools.count(1)
 
 
 @pytest.fixture
-def site(gateway):
+def scheme():
+    """What a `site` speaks: "ws", or "wss" on both of its sides. Modules that run over both parametrise it."""
+    return "ws"
+
+
+@pytest.fixture
+def site(gateway, scheme, site_certificate):
     """site(handler_or_backend, spec=None): a Site; an Ingress, or with `spec` a WebSocketRoute.
     Backends made here are closed at the end, and their failures fail the test."""
     made, own = [], []
+    secure = scheme == "wss"
 
     def make(backend=None, spec=None, on=None):
         if callable(backend) or backend is None:
-            backend = Backend(backend)
+            handler = backend or serve_json("backend")
+            backend = Backend(secured(handler, server_context(site_certificate)) if secure else handler)
             own.append(backend)
-        place = Site(on or gateway, "t%d-%d" % (os.getpid(), next(_numbers)), backend, spec)
+        place = Site(on or gateway, "t%d-%d" % (os.getpid(), next(_numbers)), backend, spec, secure)
         made.append(place)
         return place
 
@@ -159,12 +196,6 @@ def site(gateway):
             place.gateway.folder.remove(place.name + ".yaml")
     for backend in own:
         backend.close()
-
-
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory):
-    """Issues certificates; `authority.file` is what clients trust."""
-    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ asio::awaitable<Cause> Proxy::round_trip(Millis max_idle) {
       co_await read_response_head(x_, connected_.connection->stream, wait_, response_);
   x_.outcome.upstream_time = std::chrono::duration_cast<Millis>(x_.worker.clock.steady() - began);
   if (cause == Cause::BackendTls) {
-    note_tls_failure(*connected_.connection, connected_.connection->stream.tls()->failure());
+    note_late_refusal(x_.worker, *connected_.connection);
   }
   // Nobody asked for a switch of protocols: what would follow is no HTTP.
   if (cause == Cause::None && response_.status == 101) co_return Cause::BackendProtocol;

@@ -43,7 +43,7 @@ asio::awaitable<Cause> ask_backend(http::Exchange& x, const config::RouteBackend
   const Cause cause = co_await read_response_head(x, connection.stream, wait, handshake.response);
   x.outcome.upstream_time = std::chrono::duration_cast<Millis>(x.worker.clock.steady() - began);
   if (cause == Cause::BackendTls) {
-    note_tls_failure(connection, connection.stream.tls()->failure());
+    note_late_refusal(x.worker, connection);
   }
   co_return cause;
 }

@@ -88,19 +88,24 @@ void add_durations(std::vector<MetricFamily>& out, const Durations& durations) {
   family.into(out);
 }
 
+// "<kind>/<part>/<part>...": no part may hold a slash.
+template <std::size_t N>
+std::array<std::string_view, N> parts_of(std::string_view key) {
+  std::array<std::string_view, N> parts;
+  for (std::string_view& part : parts) {
+    const std::size_t slash = std::min(key.find('/'), key.size());
+    part = key.substr(0, slash);
+    key.remove_prefix(std::min(slash + 1, key.size()));
+  }
+  return parts;
+}
+
 void add_upstreams(std::vector<MetricFamily>& out, const config::Tables& tables) {
   Family family(Metric::UpstreamEndpoints);
   tables.for_each_upstream([&](const config::UpstreamTable& upstream) {
     std::uint64_t ready = 0;
     for (const auto& endpoint : upstream.endpoints) ready += endpoint.ready ? 1 : 0;
-    // "upstream/<ns>/<service>/<port>": none of the parts may hold a slash.
-    std::array<std::string_view, 4> parts;
-    std::string_view rest = upstream.key;
-    for (std::string_view& part : parts) {
-      const std::size_t slash = std::min(rest.find('/'), rest.size());
-      part = rest.substr(0, slash);
-      rest.remove_prefix(std::min(slash + 1, rest.size()));
-    }
+    const auto parts = parts_of<4>(upstream.key);
     family.add(ready, {parts[1], parts[2], parts[3], "ready"});
     family.add(upstream.endpoints.size() - ready, {parts[1], parts[2], parts[3], "terminating"});
   });
@@ -117,6 +122,10 @@ void add_proxy_headers(std::vector<MetricFamily>& out, const Workers& workers) {
   family.into(out);
 }
 
+double seconds_of(WallTime time) {
+  return std::chrono::duration<double>(time.time_since_epoch()).count();
+}
+
 void add_tls(std::vector<MetricFamily>& out, const Workers& workers, const config::Tables& tables) {
   Family handshakes(Metric::TlsHandshakes);
   for (std::size_t i = 0; i < tls::kHandshakeResults; ++i) {
@@ -125,13 +134,29 @@ void add_tls(std::vector<MetricFamily>& out, const Workers& workers, const confi
     handshakes.add_nonzero(sum, {to_string(static_cast<tls::HandshakeResult>(i))});
   }
   handshakes.into(out);
-  Family expiry(Metric::CertificateExpiry);
+  Family upstream(Metric::UpstreamTlsHandshakes);
+  for (std::size_t i = 0; i < kBackendHandshakes; ++i) {
+    const auto sum = total(
+        workers, [=](const WorkerMetrics& w) { return w.upstream_tls_handshakes[i].value(); });
+    upstream.add_nonzero(sum, {to_string(static_cast<BackendHandshake>(i))});
+  }
+  upstream.into(out);
+  Family expiry(Metric::CertificateExpiry), authorities(Metric::AuthorityExpiry);
+  Family shown(Metric::ClientCertificateExpiry);
   tables.certificates()->for_each(
       [&](const std::string& ns, const std::string& secret, const tls::Certificate& certificate) {
-        const auto end = std::chrono::duration<double>(certificate.not_after.time_since_epoch());
-        expiry.add(end.count(), {ns, secret});
+        expiry.add(seconds_of(certificate.not_after), {ns, secret});
       });
-  expiry.into(out);
+  tables.peers()->for_each(
+      [&](const std::string& key, const tls::Authority& authority) {
+        const auto parts = parts_of<3>(key);
+        authorities.add(seconds_of(authority.not_after), {parts[1], parts[2]});
+      },
+      [&](const std::string& key, const tls::ClientCertificate& certificate) {
+        const auto parts = parts_of<3>(key);
+        shown.add(seconds_of(certificate.certificate->not_after), {parts[1], parts[2]});
+      });
+  for (Family* family : {&expiry, &authorities, &shown}) family->into(out);
 }
 
 void add_snapshot(std::vector<MetricFamily>& out, const config::LoaderStatus& status) {

@@ -98,4 +98,11 @@ std::string_view to_string(ProxyHeaderResult result) {
   return kWords[static_cast<std::size_t>(result)];
 }
 
+std::string_view to_string(BackendHandshake result) {
+  constexpr std::array<std::string_view, kBackendHandshakes> kWords = {
+      "ok",      "resumed",  "certificate",  "alert",   "incompatible",
+      "not_tls", "protocol", "backend_gone", "timeout", "abandoned"};
+  return kWords[static_cast<std::size_t>(result)];
+}
+
 }  // namespace toyou::metrics

@@ -50,6 +50,23 @@ inline constexpr std::size_t kProxyHeaderResults =
     static_cast<std::size_t>(ProxyHeaderResult::ClientGone) + 1;
 std::string_view to_string(ProxyHeaderResult result);
 
+// How a TLS handshake with a backend ended: a metric label.
+enum class BackendHandshake : std::uint8_t {
+  Ok,
+  Resumed,
+  Certificate,   // of the backend: it does not hold
+  Alert,         // the backend refused us; in TLS 1.3 that may follow an Ok
+  Incompatible,  // no version, cipher, group or signature in common
+  NotTls,
+  Protocol,  // malformed
+  BackendGone,
+  Timeout,
+  Abandoned,  // nobody waits for it any more
+};
+inline constexpr std::size_t kBackendHandshakes =
+    static_cast<std::size_t>(BackendHandshake::Abandoned) + 1;
+std::string_view to_string(BackendHandshake result);
+
 class SecondsHistogram {
  public:
   void observe(double seconds);
@@ -107,6 +124,7 @@ class WorkerMetrics {
   Counter connections_accepted;
   std::array<Counter, tls::kHandshakeResults> tls_handshakes;
   std::array<Counter, kProxyHeaderResults> proxy_headers;
+  std::array<Counter, kBackendHandshakes> upstream_tls_handshakes;
   Counter upstream_retries;
   Counter upstream_connects;
   std::array<Counter, kCauseCount> errors;  // requests by the cause of their end

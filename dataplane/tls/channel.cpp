@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
+#include <chrono>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -53,16 +55,26 @@ std::string name_in_hello(SSL* ssl) {
   return {reinterpret_cast<const char*>(data) + kHeader, length};
 }
 
-// A session is of the demand that its client met then: RFC 8446 section 4.6.1 leaves such bindings
-// to the server.
-bool is_bound_to(SSL_SESSION* session, const std::optional<ClientAuth>& auth) {
+// A session is of the demand that its client met then, and as good as the chain that it showed: RFC
+// 8446 section 4.6.1 leaves such bindings to the server. The ticket keeps the client's own
+// certificate alone, so it has to say until when the whole chain holds.
+std::string binding_of(const std::optional<ClientAuth>& auth, WallTime until) {
+  if (!auth) return {};
+  return std::to_string(until.time_since_epoch().count()) + ' ' + auth->id();
+}
+
+// Until when a session holds for `auth`; nothing: it is of another demand.
+std::optional<WallTime> bound_until(SSL_SESSION* session, const std::optional<ClientAuth>& auth) {
   void* data = nullptr;
   std::size_t size = 0;
-  if (SSL_SESSION_get0_ticket_appdata(session, &data, &size) != 1) return false;
+  if (SSL_SESSION_get0_ticket_appdata(session, &data, &size) != 1) return {};
   const std::string_view bound(static_cast<const char*>(data), size);
-  if (bound != (auth ? auth->id() : std::string())) return false;
-  const X509* leaf = auth ? SSL_SESSION_get0_peer(session) : nullptr;
-  return leaf == nullptr || X509_cmp_current_time(X509_get0_notAfter(leaf)) > 0;
+  if (!auth) return bound.empty() ? std::optional(WallTime::max()) : std::nullopt;
+  WallTime::rep until = 0;
+  const auto [rest, error] = std::from_chars(bound.begin(), bound.end(), until);
+  const WallTime time{WallTime::duration(until)};
+  return error == std::errc() && bound == binding_of(auth, time) ? std::optional(time)
+                                                                 : std::nullopt;
 }
 
 bool would_block(int error) {
@@ -190,6 +202,7 @@ struct Channel::Handshake {
   const Shown* shown = nullptr;  // of certificates, once the client has named what it wants
   std::string name = {};         // that name
   std::optional<ClientAuth> client_auth = {};  // what is asked of those who name it
+  WallTime until = WallTime::max();            // what the client has proven holds until then
   std::string first = {};                      // bytes that came, as many as tell HTTP from TLS
 };
 
@@ -261,9 +274,8 @@ struct Channel::Access {
   static int issue_ticket(SSL* ssl, void*) {
     const Channel& channel = channel_of(ssl);
     if (!channel.handshake_) return 0;
-    const std::optional<ClientAuth>& auth = channel.handshake_->client_auth;
-    const std::string id = auth ? auth->id() : std::string();
-    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), id.data(), id.size());
+    const std::string bound = binding_of(channel.handshake_->client_auth, channel.proven_until());
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), bound.data(), bound.size());
   }
   // A session of another name is not resumed (RFC 6066 section 3), nor one that was verified for
   // another demand; OpenSSL does not mind.
@@ -275,10 +287,12 @@ struct Channel::Access {
     const Channel& channel = channel_of(ssl);
     const char* name = SSL_SESSION_get0_hostname(session);
     const std::string_view session_name = name != nullptr ? name : "";
-    if (!channel.handshake_ || channel.handshake_->name != session_name ||
-        !is_bound_to(session, channel.handshake_->client_auth)) {
+    if (!channel.handshake_ || channel.handshake_->name != session_name) {
       return SSL_TICKET_RETURN_IGNORE_RENEW;
     }
+    const auto until = bound_until(session, channel.handshake_->client_auth);
+    if (!until || *until < std::chrono::system_clock::now()) return SSL_TICKET_RETURN_IGNORE_RENEW;
+    channel.handshake_->until = *until;
     // A client of TLS 1.3 uses a ticket once (RFC 8446 appendix C.4): it needs the next one.
     const bool renew = status == SSL_TICKET_SUCCESS_RENEW || SSL_version(ssl) == TLS1_3_VERSION;
     return renew ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_USE;
@@ -377,6 +391,12 @@ Status Channel::handshake() {
   return fail_with(error);
 }
 
+// Of a full handshake, what was verified in it; of a resumed session, what its ticket says.
+WallTime Channel::proven_until() const {
+  if (SSL_session_reused(ssl_.get()) == 1) return handshake_->until;
+  return end_of(SSL_get0_verified_chain(ssl_.get()));
+}
+
 // Of a resumed session too, which keeps the client's own certificate.
 void Channel::note_client() {
   if (!handshake_->client_auth) return;
@@ -388,7 +408,7 @@ void Channel::note_client() {
   if (STACK_OF(X509)* others = SSL_get_peer_cert_chain(ssl_.get())) {
     client_->others.reset(X509_chain_up_ref(others));
   }
-  client_->not_after = wall_time_of(X509_get0_notAfter(client_->leaf.get()));
+  client_->not_after = proven_until();
   client_->facts = facts_of(client_->leaf.get());
 }
 

@@ -138,6 +138,7 @@ class Channel {
   HandshakeResult classify(unsigned long error) const;
   [[nodiscard]] std::string words_of_failure() const;
   void note_first(std::string_view bytes);
+  [[nodiscard]] WallTime proven_until() const;
   void note_client();
 
   SslPtr ssl_;

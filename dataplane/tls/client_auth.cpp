@@ -4,12 +4,14 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 #include <utility>
 
 #include "common/digest.hpp"
 #include "common/limits.hpp"
+#include "common/pem.hpp"
 
 namespace toyou::tls {
 namespace {
@@ -111,22 +113,31 @@ std::string ClientAuth::id() const {
   return authority->digest + (required ? " required " : " optional ") + std::to_string(depth);
 }
 
-std::string ClientAuth::verify(X509* leaf, STACK_OF(X509) * others) const {
+std::optional<WallTime> ClientAuth::verify(X509* leaf, STACK_OF(X509) * others) const {
   const std::unique_ptr<X509_STORE_CTX, FreeBy<X509_STORE_CTX_free>> context(X509_STORE_CTX_new());
-  ERR_clear_error();
-  if (!context || X509_STORE_CTX_init(context.get(), authority->store.get(), leaf, others) != 1 ||
-      X509_STORE_CTX_set_default(context.get(), "ssl_client") != 1) {
-    return take_openssl_error("out of memory");
+  std::optional<WallTime> until;
+  if (context && X509_STORE_CTX_init(context.get(), authority->store.get(), leaf, others) == 1 &&
+      X509_STORE_CTX_set_default(context.get(), "ssl_client") == 1) {
+    configure(*this, context.get());
+    if (X509_verify_cert(context.get()) == 1) {
+      until = end_of(X509_STORE_CTX_get0_chain(context.get()));
+    }
   }
-  configure(*this, context.get());
-  const bool good = X509_verify_cert(context.get()) == 1;
   ERR_clear_error();
-  return good ? "" : X509_verify_cert_error_string(X509_STORE_CTX_get_error(context.get()));
+  return until;
 }
 
 int ClientAuth::verify(X509_STORE_CTX* handshake) const {
   configure(*this, handshake);
   return X509_verify_cert(handshake) == 1 ? 1 : 0;
+}
+
+WallTime end_of(const STACK_OF(X509) * chain) {
+  WallTime end = WallTime::max();
+  for (int i = 0; i < sk_X509_num(chain); ++i) {
+    end = std::min(end, wall_time_of(X509_get0_notAfter(sk_X509_value(chain, i))));
+  }
+  return end;
 }
 
 ClientFacts facts_of(X509* leaf) {
@@ -141,9 +152,13 @@ ClientFacts facts_of(X509* leaf) {
 bool ClientIdentity::satisfies(const ClientAuth& wanted, WallTime now) {
   if (leaf && now > not_after) return false;
   if (wanted == auth) return true;
-  const bool good = leaf ? wanted.verify(leaf.get(), others.get()).empty() : !wanted.required;
-  if (good) auth = wanted;
-  return good;
+  const std::optional<WallTime> until =
+      leaf ? wanted.verify(leaf.get(), others.get())
+           : (wanted.required ? std::nullopt : std::optional(WallTime::max()));
+  if (!until) return false;
+  auth = wanted;
+  not_after = *until;
+  return true;
 }
 
 }  // namespace toyou::tls

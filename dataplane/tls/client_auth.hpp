@@ -3,6 +3,7 @@
 // Values, each of one owner; the authorities behind them are shared.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "common/clock.hpp"
@@ -20,12 +21,15 @@ struct ClientAuth {
   bool operator==(const ClientAuth&) const = default;
   // Equal where that holds, also for demands of other processes.
   [[nodiscard]] std::string id() const;
-  // Now, with what the client sent beside its own; may be null. Empty: it holds. Else why not, in
-  // OpenSSL's words.
-  [[nodiscard]] std::string verify(X509* leaf, STACK_OF(X509) * others) const;
+  // Now, with what the client sent beside its own; may be null. Until when it holds, if it does.
+  [[nodiscard]] std::optional<WallTime> verify(X509* leaf, STACK_OF(X509) * others) const;
   // The same for a handshake under way, as OpenSSL calls it: 1 or 0.
   int verify(X509_STORE_CTX* handshake) const;
 };
+
+// Until when a verified chain holds: the earliest end of its certificates, the authority's
+// included.
+WallTime end_of(const STACK_OF(X509) * chain);
 
 // What backends are told of a client's certificate: values of header fields, printable ASCII and
 // bounded, whatever the certificate holds.
@@ -42,12 +46,12 @@ struct ClientIdentity {
   std::string name;                      // in the handshake, which chose that
   X509Ptr leaf;                          // null: none was shown, and none was required
   ChainPtr others;                       // may be null: a resumed session keeps the leaf alone
-  WallTime not_after = WallTime::max();  // of the leaf
+  WallTime not_after = WallTime::max();  // of the chain that was verified
   ClientFacts facts;
 
   // Whether it holds for `wanted`, which replaces `auth` then: at once where the demand is the
-  // same, else by another look at the certificate. A certificate that has expired meanwhile does
-  // not.
+  // same, else by another look at the certificate. A chain of which something has expired meanwhile
+  // does not.
   bool satisfies(const ClientAuth& wanted, WallTime now);
 };
 

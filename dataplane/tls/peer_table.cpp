@@ -56,7 +56,10 @@ Result<AuthorityPtr> read(const snapshot::Authority& source) {
   X509_STORE* store = authority->store.get();
   bool good = store != nullptr && X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1;
   for (int i = 0; good && i < sk_X509_num(certificates->get()); ++i) {
-    good = X509_STORE_add_cert(store, sk_X509_value(certificates->get(), i)) == 1;
+    X509* certificate = sk_X509_value(certificates->get(), i);
+    good = X509_STORE_add_cert(store, certificate) == 1;
+    authority->not_after =
+        std::min(authority->not_after, wall_time_of(X509_get0_notAfter(certificate)));
   }
   authority->names = names_of(certificates->get());
   if (!good || !authority->names) {
@@ -137,6 +140,12 @@ PeerTable::Built PeerTable::build(const snapshot::Update& update, const PeerTabl
     }
   }
   return builder.finish();
+}
+
+void PeerTable::for_each(const VisitAuthority& authority,
+                         const VisitCertificate& certificate) const {
+  authorities_.for_each(authority);
+  client_certificates_.for_each(certificate);
 }
 
 AuthorityPtr PeerTable::authority(std::string_view key) const {

@@ -3,11 +3,13 @@
 // objects that changed are read.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "common/clock.hpp"
 #include "common/openssl.hpp"
 #include "common/snapshot.hpp"
 #include "common/snapshot_store.hpp"
@@ -23,6 +25,7 @@ struct Authority {
   StorePtr store;
   NamesPtr names;      // of the authorities, for a CertificateRequest; empty: too many to list
   std::string digest;  // of what it was made from
+  WallTime not_after = WallTime::max();  // of the certificate that ends first
 };
 using AuthorityPtr = std::shared_ptr<const Authority>;
 
@@ -46,6 +49,10 @@ class PeerTable {
   // Null: the snapshot has no such object; a route that names one was checked to have it.
   [[nodiscard]] AuthorityPtr authority(std::string_view key) const;
   [[nodiscard]] ClientCertificatePtr client_certificate(std::string_view key) const;
+
+  using VisitAuthority = std::function<void(const std::string& key, const Authority&)>;
+  using VisitCertificate = std::function<void(const std::string& key, const ClientCertificate&)>;
+  void for_each(const VisitAuthority& authority, const VisitCertificate& certificate) const;
 
  private:
   class Builder;

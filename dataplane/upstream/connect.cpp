@@ -14,6 +14,7 @@
 namespace toyou::upstream {
 namespace {
 
+using metrics::BackendHandshake;
 using EndpointPtr = std::shared_ptr<config::EndpointState>;
 
 Cause cause_of(int error) {
@@ -61,6 +62,40 @@ OwnedFd begin_connect(const config::EndpointState& endpoint, int& error) {
   return {};
 }
 
+void note(WorkerContext& worker, BackendHandshake result) {
+  worker.metrics.upstream_tls_handshakes[static_cast<std::size_t>(result)].add();
+}
+
+void log_failure(const Connection& connection, const std::string& reason) {
+  log::access("tls to backend failed", {{"endpoint", connection.endpoint->name},
+                                        {"server_name", connection.tls->server_name},
+                                        {"reason", reason}});
+}
+
+// The results of a channel are worded for a server's side.
+BackendHandshake result_of(const tls::Channel& channel) {
+  switch (channel.result()) {
+    case tls::HandshakeResult::Ok:
+      return BackendHandshake::Ok;
+    case tls::HandshakeResult::Resumed:
+      return BackendHandshake::Resumed;
+    case tls::HandshakeResult::ClientCertificate:
+      return BackendHandshake::Certificate;
+    case tls::HandshakeResult::ClientAlert:
+    case tls::HandshakeResult::NoApplicationProtocol:
+      return BackendHandshake::Alert;
+    case tls::HandshakeResult::Incompatible:
+      return BackendHandshake::Incompatible;
+    case tls::HandshakeResult::PlainHttp:
+    case tls::HandshakeResult::NotTls:
+      return BackendHandshake::NotTls;
+    case tls::HandshakeResult::ClientGone:
+      return BackendHandshake::BackendGone;
+    default:
+      return BackendHandshake::Protocol;
+  }
+}
+
 // The handshake with a backend, in what is left of the time for connecting.
 asio::awaitable<Cause> secure(WorkerContext& worker, http::Guard& guard, Connection& connection,
                               Millis timeout, Millis spent) {
@@ -73,13 +108,18 @@ asio::awaitable<Cause> secure(WorkerContext& worker, http::Guard& guard, Connect
   const Millis left =
       timeout.count() > 0 ? std::max(timeout - spent, Millis(1)) : Millis(limits::kMaxDuration);
   const error_code ec = co_await stream.handshake(guard, left);
-  if (!ec) co_return Cause::None;
-  if (guard.interrupted() == http::Interruption::Timeout) {
-    note_tls_failure(connection, "no end of the handshake in time");
+  if (ec && guard.interrupted() == http::Interruption::Timeout) {
+    note(worker, BackendHandshake::Timeout);
+    log_failure(connection, "no end of the handshake in time");
     co_return Cause::ConnectTimeout;
   }
-  if (guard.interrupted() != http::Interruption::None) co_return Cause::ClientGone;
-  note_tls_failure(connection, stream.tls()->failure());
+  if (ec && guard.interrupted() != http::Interruption::None) {
+    note(worker, BackendHandshake::Abandoned);
+    co_return Cause::ClientGone;
+  }
+  note(worker, result_of(*stream.tls()));
+  if (!ec) co_return Cause::None;
+  log_failure(connection, stream.tls()->failure());
   co_return Cause::BackendTls;
 }
 
@@ -135,10 +175,9 @@ asio::awaitable<void> dial(WorkerContext& worker, http::Guard& guard, EndpointPt
 
 }  // namespace
 
-void note_tls_failure(const Connection& connection, const std::string& reason) {
-  log::access("tls to backend failed", {{"endpoint", connection.endpoint->name},
-                                        {"server_name", connection.tls->server_name},
-                                        {"reason", reason}});
+void note_late_refusal(WorkerContext& worker, const Connection& connection) {
+  note(worker, BackendHandshake::Alert);
+  log_failure(connection, connection.stream.tls()->failure());
 }
 
 asio::awaitable<Connected> connect(WorkerContext& worker, http::Guard& guard, Wish wish) {

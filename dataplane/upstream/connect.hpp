@@ -32,7 +32,8 @@ struct Connected {
 // has the reason), Overload (no descriptor), ClientGone.
 asio::awaitable<Connected> connect(WorkerContext& worker, http::Guard& guard, Wish wish);
 
-// For the log: why TLS to this backend failed.
-void note_tls_failure(const Connection& connection, const std::string& reason);
+// For log and metric: the backend has refused us though the handshake had seemed to be over, as TLS
+// 1.3 lets it.
+void note_late_refusal(WorkerContext& worker, const Connection& connection);
 
 }  // namespace toyou::upstream

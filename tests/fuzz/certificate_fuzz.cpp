@@ -1,11 +1,12 @@
-// Chains and keys as a Secret may hold them. The first byte says what the rest is: the chain, the
-// key, or changes to good ones, three bytes each (where, and what to). A good pair is made at
-// start.
+// Chains, keys, bundles of authorities and revocation lists as a Secret may hold them. The first
+// byte says what the rest is: one of these, or changes to a good chain, key or bundle, three bytes
+// each (where, and what to). A good pair is made at start.
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
+#include "dataplane/tls/peer_table.hpp"
 #include "tests/support/tls_rig.hpp"
 
 namespace {
@@ -40,6 +41,23 @@ void read(const std::string& chain, const std::string& key) {
   TOYOU_ASSERT(error.message.find(good().key.substr(40, 8)) == std::string::npos);
 }
 
+void read_authority(const std::string& certificates, const std::string& revocations) {
+  snapshot::Update update;
+  update.changed.emplace("authority/default/ca",
+                         snapshot::Authority{"default", "ca", certificates, revocations});
+  const auto table = tls::PeerTable::build(update, nullptr);
+  TOYOU_ASSERT(ERR_peek_error() == 0);
+  if (table) {
+    const tls::AuthorityPtr authority = (*table)->authority("authority/default/ca");
+    TOYOU_ASSERT(authority && authority->store && authority->names);
+    return;
+  }
+  TOYOU_ASSERT(table.error().size() == 1);
+  const snapshot::Problem& problem = table.error().front();
+  TOYOU_ASSERT(problem.pointer == "/certificates" || problem.pointer == "/revocations");
+  TOYOU_ASSERT(!problem.message.empty());
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -57,6 +75,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case 'e':
       read(good().chain, changed(good().key, rest));
+      break;
+    case 'a':
+      read_authority(rest, "");
+      break;
+    case 'b':
+      read_authority(good().chain + changed(good().chain, rest), "");
+      break;
+    case 'l':
+      read_authority(good().chain, rest);
       break;
     default:
       break;

@@ -4,6 +4,7 @@ import itertools
 import os
 import ssl
 import subprocess
+import time
 import types
 
 import pytest
@@ -33,12 +34,6 @@ def authority_secret(name, *authorities, bundle=None, label="true"):
     return {"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
             "metadata": {"name": name, "namespace": "default", "labels": {"toyou.dev/authority": label}},
             "data": {"ca.crt": encoded(bundle)}}
-
-
-def tls_secret(name, certificate):
-    return {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
-            "metadata": {"name": name, "namespace": "default"},
-            "data": {"tls.crt": encoded(certificate.chain), "tls.key": encoded(certificate.key)}}
 
 
 class Place:
@@ -213,7 +208,7 @@ def test_the_example_of_the_document(launch, authority):
         toyou = launch(objects=[
             *manifests.service(service["name"], [(backend.address, backend.port)], port=service["port"]), route,
             authority_secret(asked["caSecretName"], authority),
-            tls_secret(asked["clientCertificateSecretName"], authority.issue("toyou"))])
+            manifests.tls_secret(asked["clientCertificateSecretName"], authority.issue("toyou"))])
         with WebSocket(toyou.http, host=route["spec"]["hosts"][0]) as ws:
             assert ws.echo("hello") == "hello"
 
@@ -242,7 +237,7 @@ def test_against_openssl_itself(place, authority, certificate, tmp_path):
 def test_a_backend_that_asks_for_our_certificate(place, authority, certificate, version):
     context = server_context(certificate, clients=authority, maximum=version)
     with Backend(secured(serve_json("b"), context)) as backend:
-        with_one = place(backend, secrets=[*ca(authority), tls_secret("%s-client", authority.issue("toyou.client"))],
+        with_one = place(backend, secrets=[*ca(authority), manifests.tls_secret("%s-client", authority.issue("toyou.client"))],
                          tls={"caSecretName": "%s-ca", "serverName": NAME, "clientCertificateSecretName": "%s-client"})
         assert with_one.fetch().status == 200
         assert backend.handshakes[0].certificate["subject"] == ((("commonName", "toyou.client"),),)
@@ -259,7 +254,7 @@ def test_no_key_is_in_logs_or_pages(launch, authority, certificate):
     ours = authority.issue("quiet.client")
     with Backend(secured(serve_json("b"), server_context(certificate, clients=authority))) as backend:
         toyou = launch("--log-level", "debug")
-        site = Place(toyou, backend, secrets=[*ca(authority), tls_secret("%s-client", ours)],
+        site = Place(toyou, backend, secrets=[*ca(authority), manifests.tls_secret("%s-client", ours)],
                      tls={"caSecretName": "%s-ca", "serverName": NAME, "clientCertificateSecretName": "%s-client"})
         assert site.fetch().status == 200
         pages = [toyou.get(path).text for path in ("/metrics", "/api/v1/status", "/api/v1/snapshot", "/api/v1/routes")]
@@ -318,7 +313,7 @@ def test_our_certificate_that_changes(place, authority, certificate):
     tls = {"caSecretName": "%s-ca", "serverName": NAME, "clientCertificateSecretName": "%s-client"}
 
     def secrets(name):
-        return [*ca(authority), tls_secret("%s-client", authority.issue(name))]
+        return [*ca(authority), manifests.tls_secret("%s-client", authority.issue(name))]
 
     with Backend(secured(serve_json("b"), server_context(certificate, clients=authority))) as backend:
         site = place(backend, secrets=secrets("one.client"), tls=tls)
@@ -414,6 +409,29 @@ def site_connection(site):
 # --- WebSockets ----------------------------------------------------------------------------------
 
 
+def test_handshakes_are_counted_by_how_they_ended(place, gateway, authority, stranger, certificate):
+    def count(result):
+        return gateway.metrics().get('toyou_upstream_tls_handshakes_total{result="%s"}' % result, 0)
+
+    expiring = gateway.metrics()
+    with Backend(secured(serve_json("b"), server_context(certificate))) as backend:
+        before = count("ok")
+        site = place(backend, secrets=ca(authority))
+        assert site.fetch().status == 200 and count("ok") == before + 1
+        name = 'toyou_authority_expiry_seconds{namespace="default",secret="%s-ca"}' % site.name
+        assert name not in expiring and gateway.metrics()[name] > time.time()
+    demanding = server_context(certificate, clients=authority, maximum=ssl.TLSVersion.TLSv1_2)
+    for result, handler, trusted in (
+            ("certificate", secured(serve_json("b"), server_context(certificate)), stranger),
+            ("alert", secured(serve_json("b"), demanding), authority),
+            ("not_tls", lambda peer: peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n"), authority),
+            ("backend_gone", lambda peer: None, authority)):
+        before = count(result)
+        with Backend(handler) as backend:
+            assert place(backend, secrets=ca(trusted)).fetch().status == 502
+        assert count(result) == before + 1, result
+
+
 @pytest.mark.parametrize("client", ["plain", "tls"])
 def test_websockets_over_tls_to_the_backend(place, gateway, authority, certificate, client):
     early = websocket.encode(websocket.TEXT, "first")
@@ -426,7 +444,7 @@ def test_websockets_over_tls_to_the_backend(place, gateway, authority, certifica
         site = place(backend, secrets=ca(authority))
         port, tls = gateway.http, None
         if client == "tls":
-            site.update([*ca(authority), tls_secret("%s-front", authority.issue(site.host))],
+            site.update([*ca(authority), manifests.tls_secret("%s-front", authority.issue(site.host))],
                         {"caSecretName": "%s-ca", "serverName": NAME}, tls={"secretName": site.name + "-front"})
             port, tls = gateway.https, over_tls(site.host, client_context(authority))
             eventually(lambda: can_connect(port, tls))

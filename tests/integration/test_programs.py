@@ -165,3 +165,12 @@ def test_https_refuses_every_name(launch):
         connection.send(b"\x16\x03\x01\x00\x05hello")
         assert connection.stream.exactly(7) == b"\x15\x03\x01\x00\x02\x02\x70"
         assert connection.ends_within(5)
+
+
+def test_what_tls_can_do_here_is_said_once(launch):
+    toyou = launch()
+    (line,) = toyou.logged(r"\btls library=|\"tls\".*library")
+    with open("/proc/sys/net/ipv4/tcp_available_ulp", encoding="ascii") as file:
+        offered = "tls" in file.read().split()
+    assert "OpenSSL" in line and "x25519mlkem768" in line
+    assert ("offered, not used" if offered else "not offered by") in line

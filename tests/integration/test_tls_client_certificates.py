@@ -11,6 +11,7 @@ from support.certificates import Authority
 from support.client_certificates import ClientAuthority, with_certificate
 from support.snapshot_world import SnapshotWorld
 from support.tls import Alert, over_tls
+from support.toyou import SLOW
 from support.wait import eventually
 from support.websocket import Refused, WebSocket
 from support.wire import Connection, fetch
@@ -237,6 +238,30 @@ def test_sessions_are_of_one_demand(own_club, version):
     own_club.world.publish()
     with pytest.raises((Alert, ssl.SSLError)):
         visit(session)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_chain_of_which_something_expires_before_its_leaf(own_club, version):
+    """It holds as long as all of it: for kept connections, for resumed ones, and for sessions that are to be resumed."""
+    middle = ClientAuthority(own_club.authority.folder, "middle", own_club.authority, end=6 * SLOW / 86400)
+    context = with_certificate(middle.chain(middle.issue("anna")), **only(version))
+
+    def connect(session=None):
+        return Connection(own_club.world.https, tls=over_tls("members.test", context, session=session))
+
+    def status(connection):
+        return connection.ask(host="members.test").status
+    with connect() as first:
+        assert status(first) == 200
+        session = first.sock.tls.session
+        with connect(session) as resumed:
+            assert (resumed.sock.tls.session_reused, status(resumed)) == (True, 200)
+            renewed = resumed.sock.tls.session
+            eventually(lambda: status(resumed) == 421, 10 * SLOW)
+        assert status(first) == 421
+    for old in (session, renewed):
+        with pytest.raises((Alert, ssl.SSLError)), connect(old) as late:
+            status(late)
 
 
 def test_a_rotated_authority_holds_for_kept_connections_and_not_for_live_websockets(own_club):

@@ -102,6 +102,16 @@ def test_renegotiation_is_refused(hasty):
     assert b"no renegotiation" in output, output[-500:]
 
 
+def test_a_downgrade_is_refused(hasty):
+    """A client that was made to believe that we speak no TLS 1.3, and says so by its fallback (RFC 7507)."""
+    argv = ["openssl", "s_client", "-connect", "127.0.0.1:%d" % hasty.https, "-servername", "hasty.test", "-tls1_2"]
+
+    def shake_hands(*flags):
+        return subprocess.run([*argv, *flags], stdin=subprocess.DEVNULL, capture_output=True, timeout=15, check=False)
+    assert b"inappropriate fallback" in shake_hands("-fallback_scsv").stderr
+    assert shake_hands().returncode == 0
+
+
 HEAD = b"GET / HTTP/1.1\r\nHost: hasty.test\r\n\r\n"
 GARBAGE = {
     "http": (HEAD, "plain_http"), "ssh": (b"SSH-2.0-OpenSSH_9.2\r\n", "not_tls"),

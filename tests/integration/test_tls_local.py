@@ -14,14 +14,6 @@ from support.websocket import Refused, WebSocket
 from support.wire import Connection, fetch
 
 
-def secret(name, certificate, namespace="default"):
-    def encoded(text):
-        return base64.b64encode(text.encode()).decode()
-    return {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
-            "metadata": {"name": name, "namespace": namespace},
-            "data": {"tls.crt": encoded(certificate.chain), "tls.key": encoded(certificate.key)}}
-
-
 def ingress(name, host, secret_name, annotations=()):
     made = manifests.ingress(name, host, name)
     made["metadata"]["annotations"] = dict(annotations)
@@ -41,7 +33,7 @@ def test_an_ingress_with_a_secret(launch, authority):
     with Backend(serve_json("b")) as backend:
         services = manifests.service("shop", [(backend.address, backend.port)])
         toyou = launch(objects=[*services, ingress("shop", "shop.test", "shop-tls"),
-                                secret("shop-tls", authority.issue("shop.test"))])
+                                manifests.tls_secret("shop-tls", authority.issue("shop.test"))])
         tls = over_tls("shop.test", client_context(authority))
         assert fetch(toyou.https, "/x", host="shop.test", tls=tls).json["path"] == "/x"
         assert fetch(toyou.http, "/x", host="shop.test").status == 200, "T9: plain text stays"
@@ -54,15 +46,15 @@ def test_a_secret_that_comes_later_changes_and_goes(launch, authority):
         toyou = launch(objects=[*services, ingress("late", "late.test", "late-tls")])
         assert shown(toyou.https, "late.test") == "TLSV1_UNRECOGNIZED_NAME"
         first, second = authority.issue("late.test"), authority.issue("late.test")
-        toyou.folder.write("secret.yaml", [secret("late-tls", first)])
+        toyou.folder.write("secret.yaml", [manifests.tls_secret("late-tls", first)])
         eventually(lambda: shown(toyou.https, "late.test") == first.fingerprint)
 
         def connect(_number):
             return WebSocket(toyou.https, host="late.test", tls=over_tls("late.test"))
         with Fleet(connect, 10, every=0.02) as group:
-            toyou.folder.write("secret.yaml", [secret("late-tls", second)])
+            toyou.folder.write("secret.yaml", [manifests.tls_secret("late-tls", second)])
             eventually(lambda: shown(toyou.https, "late.test") == second.fingerprint)
-            broken = secret("late-tls", second)
+            broken = manifests.tls_secret("late-tls", second)
             broken["data"]["tls.crt"] = base64.b64encode(b"spoiled").decode()
             toyou.folder.write("secret.yaml", [broken])
             eventually(lambda: "InvalidCertificate" in toyou.get("/api/v1/status").text)
@@ -77,7 +69,7 @@ def test_a_secret_that_comes_later_changes_and_goes(launch, authority):
 def test_redirects_go_to_the_port_of_toyou_local(launch, authority):
     with Backend(echo_websocket) as backend:
         services = manifests.service("up", [(backend.address, backend.port)])
-        toyou = launch(objects=[*services, secret("up-tls", authority.issue("up.test", "wsr.test")),
+        toyou = launch(objects=[*services, manifests.tls_secret("up-tls", authority.issue("up.test", "wsr.test")),
                                 ingress("up", "up.test", "up-tls", {"toyou.dev/ssl-redirect": "true"}),
                                 manifests.websocket_route("wsr", "wsr.test", "up",
                                                           tls={"secretName": "up-tls", "redirect": True, "hsts": "1h"})])
@@ -95,13 +87,13 @@ def test_redirects_go_to_the_port_of_toyou_local(launch, authority):
 
 def test_the_default_certificate(launch, authority):
     certificate = authority.issue("default.test")
-    toyou = launch("--default-certificate", "infra/default", objects=[secret("default", certificate, "infra")])
+    toyou = launch("--default-certificate", "infra/default", objects=[manifests.tls_secret("default", certificate, namespace="infra")])
     assert {shown(toyou.https, name) for name in ("any.test", None)} == {certificate.fingerprint}
 
 
 def test_no_secret_is_in_logs_pages_or_files_that_others_may_read(launch, authority):
     certificate = authority.issue("quiet.test")
-    toyou = launch("--log-level", "debug", objects=[ingress("quiet", "quiet.test", "quiet-tls"), secret("quiet-tls", certificate)])
+    toyou = launch("--log-level", "debug", objects=[ingress("quiet", "quiet.test", "quiet-tls"), manifests.tls_secret("quiet-tls", certificate)])
     eventually(lambda: shown(toyou.https, "quiet.test") == certificate.fingerprint)
     words = certificate.key.splitlines()[1:-1] + [base64.b64encode(certificate.key.encode()).decode()[40:100]]
     pages = [toyou.get(path).text for path in ("/metrics", "/api/v1/status", "/api/v1/snapshot", "/api/v1/routes")]

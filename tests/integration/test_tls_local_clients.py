@@ -14,7 +14,6 @@ from support.tls import Alert, client_context, over_tls
 from support.wait import eventually
 from support.websocket import Refused, WebSocket
 from support.wire import Connection, fetch
-from test_tls_local import secret
 
 TOP = os.path.join(os.path.dirname(__file__), "..", "..")
 HOST = "chat.example.com"
@@ -53,7 +52,7 @@ def test_the_example_and_what_becomes_of_its_secret(launch, authority, tmp_path,
     anna = staff.issue("anna")
     with Backend(serve_json("b")) as backend:
         toyou = launch(objects=[*manifests.service("chat", [(backend.address, backend.port)], port=8080), route,
-                                secret("chat-tls", authority.issue(HOST))])
+                                manifests.tls_secret("chat-tls", authority.issue(HOST))])
         eventually(lambda: shown_to(toyou, anna) == 503)  # no authority: nothing is served
         assert fetch(toyou.http, host=HOST).json["cause"] == "refused"
         status = toyou.get("/api/v1/status").text
@@ -80,7 +79,7 @@ def test_two_objects_that_ask_for_different_certificates(launch, authority, tmp_
     with Backend(echo_websocket) as backend:
         first = manifests.websocket_route("a-first", HOST, "chat", tls={"secretName": "chat-tls", "client": {"caSecretName": "staff"}})
         second = manifests.websocket_route("b-second", HOST, "chat", paths=[{"path": "/second"}], tls={"client": {"caSecretName": "partners"}})
-        toyou = launch(objects=[*manifests.service("chat", [(backend.address, backend.port)]), secret("chat-tls", authority.issue(HOST)),
+        toyou = launch(objects=[*manifests.service("chat", [(backend.address, backend.port)]), manifests.tls_secret("chat-tls", authority.issue(HOST)),
                                 authority_secret("staff", staff.pem), authority_secret("partners", partners.pem), first, second])
         tls = over_tls(HOST, with_certificate(staff.issue("anna")))
         with WebSocket(toyou.https, host=HOST, tls=tls) as ws:
@@ -96,7 +95,7 @@ def test_ticket_keys_of_a_secret(launch, authority):
             "data": {name: base64.b64encode(bytes([which]) * 80).decode() for name, which in (("previous", 1), ("current", 2), ("next", 3))}}
     certificate, context, session = authority.issue(HOST), client_context(), None
     with Backend(serve_json("b")) as backend:
-        objects = [*manifests.service("chat", [(backend.address, backend.port)]), secret("chat-tls", certificate), keys,
+        objects = [*manifests.service("chat", [(backend.address, backend.port)]), manifests.tls_secret("chat-tls", certificate), keys,
                    manifests.websocket_route("chat", HOST, "chat", tls={"secretName": "chat-tls"})]
         for resumed in (False, True, True):
             toyou = launch("--ticket-key-secret", "infra/keys", objects=objects)

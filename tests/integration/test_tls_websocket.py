@@ -1,18 +1,17 @@
-"""WebSocket over TLS: the handshake, the move to the relay, frames of every kind, every way to end."""
+"""WebSocket over TLS, as far as TLS makes a difference: the move to the relay, records, the end of TLS. The rest is in
+test_websocket.py and test_close_codes.py, which run over both."""
 import re
 import signal
 import ssl
 
 import pytest
 
-from support import websocket
 from support.backends import Backend, echo_websocket
 from support.tls import client_context, over_tls
 from support.wait import eventually
-from support.websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, Refused, WebSocket, client_frame, encode
+from support.websocket import BINARY, TEXT, WebSocket, client_frame
 
 pytestmark = pytest.mark.tsan
-VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
 
 @pytest.fixture
@@ -20,47 +19,21 @@ def echo(secure_site):
     return secure_site(echo_websocket)
 
 
-@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 16383, 16384, 16385, 65536, 1 << 20])
-def test_echo_of_every_length(echo, size, version):
+def test_echo_of_every_length_over_tls_12(echo, size):
     payload = bytes(n % 251 for n in range(size))
-    with echo.websocket(context=client_context(minimum=version, maximum=version)) as ws:
+    with echo.websocket(context=client_context(maximum=ssl.TLSVersion.TLSv1_2)) as ws:
         ws.send_binary(payload)
         frame = ws.frame()
         assert (frame.opcode, frame.fin, frame.payload == payload) == (BINARY, True, True)
         assert ws.echo("and then") == "and then"
 
 
-def test_fragments_and_pings_pass_as_they_are(echo):
+def test_a_record_in_single_bytes(echo):
     with echo.websocket() as ws:
-        ws.send_frame(TEXT, b"one ", fin=False)
-        ws.send_frame(PING, b"between")
-        ws.send_frame(CONTINUATION, b"two ", fin=False)
-        ws.send_frame(CONTINUATION, b"three", fin=True)
-        frames = [ws.frame() for _ in range(4)]
-    assert [(f.opcode, f.fin, f.payload) for f in frames] == [
-        (TEXT, False, b"one "), (PONG, True, b"between"), (CONTINUATION, False, b"two "), (CONTINUATION, True, b"three")]
-
-
-def test_frames_in_single_records_single_bytes_and_many_in_one_record(echo):
-    with echo.websocket() as ws:
-        for byte in client_frame(TEXT, b"slowly") + client_frame(BINARY, b"\0" * 60):
-            ws.send(bytes([byte]))
-        assert ws.message() == "slowly" and ws.message() == b"\0" * 60
         ws.sock.put(client_frame(TEXT, b"cut"))
         ws.sock.flush(pieces=1)
         assert ws.message() == "cut"
-        ws.send(b"".join(client_frame(TEXT, b"%d" % n) for n in range(500)))
-        assert [ws.message() for _ in range(500)] == [str(n) for n in range(500)]
-
-
-@pytest.mark.parametrize("count", [1, 50, 2000])
-def test_early_frames_of_the_client_in_the_packet_of_the_upgrade(echo, count):
-    """50 fit into the record and the buffer of the head, 2000 do not: some are still encrypted when the pair moves."""
-    early = b"".join(client_frame(TEXT, b"early %d" % n) for n in range(count))
-    with echo.websocket(early=early) as ws:
-        assert [ws.message() for _ in range(count)] == ["early %d" % n for n in range(count)]
-        assert ws.echo("then") == "then"
 
 
 def test_the_handshake_the_upgrade_and_frames_in_one_packet(echo):
@@ -68,23 +41,6 @@ def test_the_handshake_the_upgrade_and_frames_in_one_packet(echo):
     early = client_frame(TEXT, b"at once") + client_frame(BINARY, b"x" * 20000)
     with WebSocket(echo.world.https, host=echo.host, early=early, tls=echo.tls(hold_last=True)) as ws:
         assert ws.message() == "at once" and ws.message() == b"x" * 20000
-
-
-@pytest.mark.parametrize("cut", [1, 2, 5, 6, 11])
-def test_part_of_an_early_frame(echo, cut):
-    frame = client_frame(TEXT, b"in two parts")
-    with echo.websocket(early=frame[:cut]) as ws:
-        ws.send(frame[cut:])
-        assert ws.message() == "in two parts"
-
-
-def test_early_frames_of_the_backend(secure_site):
-    def backend(peer):
-        peer.accept_websocket(peer.request(), early=b"".join(encode(TEXT, b"early %d" % n) for n in range(50)))
-        peer.echo_frames()
-    with secure_site(backend).websocket() as ws:
-        assert [ws.message() for _ in range(50)] == ["early %d" % n for n in range(50)]
-        assert ws.echo("then") == "then"
 
 
 def test_a_flood_to_a_client_that_reads_late_is_held_back(secure_site):
@@ -104,18 +60,6 @@ def test_a_flood_to_a_client_that_reads_late_is_held_back(secure_site):
         assert ws.echo("after the flood") == "after the flood"
 
 
-def test_both_directions_at_once(echo):
-    """A client that writes 8 MiB and reads only between its writes."""
-    piece = bytes(range(256)) * 256
-    with echo.websocket(timeout=30) as ws:
-        for number in range(128):
-            ws.send_binary(bytes([number]) + piece)
-            if number >= 16:
-                assert ws.message() == bytes([number - 16]) + piece
-        for number in range(112, 128):
-            assert ws.message() == bytes([number]) + piece
-
-
 @pytest.fixture
 def start(secure_world):
     return len(secure_world.dataplane.err)
@@ -125,47 +69,6 @@ def cause_of(place, start):
     """(cause, side) in the log line of the end of its WebSocket."""
     line = place.world.dataplane.await_log(r"websocket closed.*%s" % place.name, start=start).string
     return re.search(r"cause=(\w+)", line).group(1), re.search(r"side=(\w+)", line).group(1)
-
-
-@pytest.mark.parametrize("code", [1000, 1001, 3000, 4999])
-def test_a_close_passes_both_ways_and_ends_in_order(secure_site, code, start):
-    codes = []
-
-    def backend(peer):
-        peer.accept_websocket(peer.request())
-        codes.append(peer.close_code())
-        peer.send_frame(CLOSE, websocket.close_payload(code, "my reason"))
-    place = secure_site(backend)
-    with place.websocket() as ws:
-        ws.send_close(code, "my reason")
-        assert ws.frame() == Frame(CLOSE, websocket.close_payload(code, "my reason"), True, 0, False)
-        assert ws.ends_within(5) and ws.sock.ended_in_order, "close_notify before FIN"
-    assert codes == [code]
-    assert cause_of(place, start) == ("client_close", "client")
-
-
-def test_a_close_of_the_backend(secure_site, start):
-    def backend(peer):
-        peer.accept_websocket(peer.request())
-        peer.send_frame(CLOSE, websocket.close_payload(4001, "bye"))
-        assert peer.close_code() == 4001
-    place = secure_site(backend)
-    with place.websocket() as ws:
-        assert ws.closed() == (4001, "bye") and ws.sock.ended_in_order
-    assert cause_of(place, start) == ("backend_close", "backend")
-
-
-def test_a_backend_that_vanishes(secure_site, start):
-    place = secure_site(lambda peer: peer.accept_websocket(peer.request()))
-    with place.websocket() as ws:
-        assert ws.closed() == (1014, "backend gone") and ws.sock.ended_in_order
-    assert cause_of(place, start) == ("backend_gone", "backend")
-
-
-def test_a_client_that_breaks_the_framing(echo):
-    with echo.websocket() as ws:
-        ws.send(encode(TEXT, b"not masked"))
-        assert ws.closed()[0] == 1002
 
 
 ENDS = {"close_notify": "client_gone", "fin": "client_truncated", "reset": "client_gone", "garbage": "client_gone"}
@@ -203,15 +106,6 @@ def test_a_client_that_ends_in_the_midst_of_a_record(secure_site, start):
         ws.sock.raw.sendall(ws.sock.taken()[:-1])
         ws.sock.shutdown(1)
         assert cause_of(place, start) == ("client_truncated", "client")
-
-
-def test_a_refused_handshake_is_answered(secure_site):
-    def backend(peer):
-        peer.request()
-        peer.respond(403, b"not you")
-    with pytest.raises(Refused) as refused:
-        secure_site(backend).websocket()
-    assert (refused.value.response.status, refused.value.response.body) == (403, b"not you")
 
 
 def test_a_drain_closes_in_order(world, authority):

@@ -1,4 +1,5 @@
-"""WebSocket: the handshake, frames of every kind in both directions, early bytes, large messages."""
+"""WebSocket: the handshake, frames of every kind in both directions, early bytes, large messages. All of it in plain
+text and over TLS on both sides."""
 import hashlib
 import threading
 import time
@@ -11,7 +12,7 @@ from support.toyou import SANITIZED, SLOW, resident_bytes
 from support.wait import eventually
 from support.websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame, Refused, client_frame, encode
 
-pytestmark = pytest.mark.tsan
+pytestmark = [pytest.mark.tsan, pytest.mark.parametrize("scheme", ["ws", "wss"])]
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def echo(site):
     return site(echo_websocket)
 
 
-@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65535, 65536, 1 << 20])
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 16383, 16384, 16385, 65535, 65536, 1 << 20])
 def test_echo_of_every_length_form(echo, size):
     with echo.websocket() as ws:
         payload = bytes(n % 251 for n in range(size))
@@ -99,16 +100,20 @@ def test_a_close_of_the_backend_ends_the_client_at_once(site):
         assert time.monotonic() - started < 1 * SLOW
 
 
-def test_early_frames_of_the_client_are_not_lost(echo):
-    early = b"".join(client_frame(TEXT, b"early %d" % n) for n in range(50))
+@pytest.mark.parametrize("count", [1, 50, 2000])
+def test_early_frames_of_the_client_are_not_lost(echo, count):
+    """50 fit into the record and the buffer of the head, 2000 do not: some are still in TLS when the pair moves."""
+    early = b"".join(client_frame(TEXT, b"early %d" % n) for n in range(count))
     with echo.websocket(early=early) as ws:
-        assert [ws.message() for _ in range(50)] == ["early %d" % n for n in range(50)]
+        assert [ws.message() for _ in range(count)] == ["early %d" % n for n in range(count)]
+        assert ws.echo("then") == "then"
 
 
-def test_part_of_an_early_frame(echo):
+@pytest.mark.parametrize("cut", [1, 2, 5, 6, 11])
+def test_part_of_an_early_frame(echo, cut):
     frame = client_frame(TEXT, b"in two parts")
-    with echo.websocket(early=frame[:5]) as ws:
-        ws.send(frame[5:])
+    with echo.websocket(early=frame[:cut]) as ws:
+        ws.send(frame[cut:])
         assert ws.message() == "in two parts"
 
 
@@ -279,6 +284,18 @@ def test_no_upgrade_over_http_10_or_other_methods(site, options):
     assert refused.value.response.status in (200, 400)
 
 
+def test_both_directions_at_once(echo):
+    """A client that writes 8 MiB and reads only between its writes."""
+    piece = bytes(range(256)) * 256
+    with echo.websocket(timeout=30) as ws:
+        for number in range(128):
+            ws.send_binary(bytes([number]) + piece)
+            if number >= 16:
+                assert ws.message() == bytes([number - 16]) + piece
+        for number in range(112, 128):
+            assert ws.message() == bytes([number]) + piece
+
+
 def test_header_tokens_in_any_case_and_company(echo):
     with echo.websocket(headers=[("Upgrade", "WebSocket"), ("Connection", "keep-alive, UPGRADE")]) as ws:
         assert ws.echo("x") == "x"
@@ -297,8 +314,13 @@ def test_many_at_once_do_not_mix(echo):
 
 
 BLOCK = bytes(range(256)) * 4096  # 1 MiB, a multiple of the mask's length
-GIB = (64 << 20) if SANITIZED else (1 << 30)
 MEMORY = 16 << 20
+
+
+@pytest.fixture
+def giant(scheme):
+    """Bytes of a message that no buffer holds: 1 GiB, or as much as Python encrypts in the same time."""
+    return (64 << 20) if SANITIZED or scheme == "wss" else (1 << 30)
 
 
 def blocks_hash(count):
@@ -342,7 +364,7 @@ class PeakMemory:
         return self.peak - self.start
 
 
-def test_one_gib_from_the_client_in_bounded_memory(site, gateway):
+def test_a_giant_message_from_the_client_in_bounded_memory(site, gateway, giant):
     result = []
 
     def backend(peer):
@@ -353,26 +375,26 @@ def test_one_gib_from_the_client_in_bounded_memory(site, gateway):
         peer.echo_frames()
     place = site(backend)
     with place.websocket(timeout=60 * SLOW) as ws, PeakMemory(gateway.child("toyou-dataplane")) as memory:
-        ws.send(websocket.frame_head(BINARY, GIB, masked=True) + b"\0\0\0\0")
-        for _ in range(GIB // len(BLOCK)):
+        ws.send(websocket.frame_head(BINARY, giant, masked=True) + b"\0\0\0\0")
+        for _ in range(giant // len(BLOCK)):
             ws.send(BLOCK)
         assert ws.message() == "all of it"
-    assert result == [(BINARY, GIB, True, blocks_hash(GIB // len(BLOCK)))]
+    assert result == [(BINARY, giant, True, blocks_hash(giant // len(BLOCK)))]
     assert SANITIZED or memory.growth < MEMORY, memory.growth
 
 
-def test_one_gib_from_the_backend_in_bounded_memory(site, gateway):
+def test_a_giant_message_from_the_backend_in_bounded_memory(site, gateway, giant):
     def backend(peer):
         peer.accept_websocket(peer.request())
-        peer.send(websocket.frame_head(BINARY, GIB))
-        for _ in range(GIB // len(BLOCK)):
+        peer.send(websocket.frame_head(BINARY, giant))
+        for _ in range(giant // len(BLOCK)):
             peer.send(BLOCK)
         peer.echo_frames()
     place = site(backend)
     with place.websocket(timeout=60 * SLOW) as ws, PeakMemory(gateway.child("toyou-dataplane")) as memory:
         opcode, size, fin, _rsv, mask = websocket.read_frame_head(ws.stream)
-        assert (opcode, size, fin, mask) == (BINARY, GIB, True, None)
-        assert read_hashed(ws.stream, size) == blocks_hash(GIB // len(BLOCK))
+        assert (opcode, size, fin, mask) == (BINARY, giant, True, None)
+        assert read_hashed(ws.stream, size) == blocks_hash(giant // len(BLOCK))
     assert SANITIZED or memory.growth < MEMORY, memory.growth
 
 

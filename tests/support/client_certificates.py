@@ -41,7 +41,8 @@ class ClientCertificate:
 
 
 class ClientAuthority:
-    def __init__(self, folder, name="clients", parent=None):
+    def __init__(self, folder, name="clients", parent=None, end=30):
+        """`end`: days from now, of one that has a parent."""
         self.folder = tempfile.mkdtemp(dir=str(folder), prefix=name)
         self.parent, self._count = parent, 0
         with open(self._at("config"), "w", encoding="ascii") as file:
@@ -53,7 +54,7 @@ class ClientAuthority:
         if parent is None:
             _openssl("req", "-x509", *_request("/CN=" + name, self._at("ca.key"), extensions), "-days", "30", "-out", self.file)
         else:
-            made = parent.issue(name, extensions=extensions, key=self._at("ca.key"))
+            made = parent.issue(name, end=end, extensions=extensions, key=self._at("ca.key"))
             os.rename(made.chain, self.file)
 
     def _at(self, name):

@@ -1,4 +1,5 @@
 """Kubernetes objects as Python values, and a folder of them that changes by rename."""
+import base64
 import os
 
 import yaml
@@ -12,11 +13,11 @@ def ingress_class(name="toyou", default=False):
             "metadata": {"name": name, "annotations": annotations}, "spec": {"controller": CONTROLLER}}
 
 
-def service(name, endpoints, namespace="default", port=80):
+def service(name, endpoints, namespace="default", port=80, app_protocol=None):
     """A Service `name` (port 80, "http") and its EndpointSlices: one for each port number that the
     (address, port) pairs use."""
     objects = [{"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace},
-                "spec": {"ports": [{"name": "http", "port": port}]}}]
+                "spec": {"ports": [{"name": "http", "port": port, **({"appProtocol": app_protocol} if app_protocol else {})}]}}]
     for number in sorted({endpoint[1] for endpoint in endpoints}):
         objects.append({
             "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
@@ -26,6 +27,17 @@ def service(name, endpoints, namespace="default", port=80):
             "endpoints": [{"addresses": [address], "conditions": {"ready": True}}
                           for address, at in endpoints if at == number]})
     return objects
+
+
+def tls_secret(name, certificate, authority=None, namespace="default"):
+    """`authority`: in ca.crt, too."""
+    data = {"tls.crt": certificate.chain, "tls.key": certificate.key}
+    if authority:
+        with open(authority.file, encoding="ascii") as file:
+            data["ca.crt"] = file.read()
+    return {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+            "metadata": {"name": name, "namespace": namespace},
+            "data": {key: base64.b64encode(text.encode()).decode() for key, text in data.items()}}
 
 
 def ingress(name, host, service_name, namespace="default", path="/", path_type="Prefix", port=80):

@@ -18,19 +18,24 @@ class SnapshotWorld:
             file.write(canonical({"schema": {"major": 1, "minor": 1}, "generation": 0, "pages": {}}))
         self.snapshot = Snapshot(self.directory)
 
-    def route(self, name, host, backend, **fields):
-        """One route for all of `host`, to one backend."""
+    def route(self, name, host, backend, tls=None, **fields):
+        """One route for all of `host`, to one backend: a Backend, or an (address, port)."""
+        address, port = backend if isinstance(backend, tuple) else (backend.address, backend.port)
         upstream = "upstream/default/%s/80" % name
         self.snapshot.objects[upstream] = {"namespace": "default", "service": name, "port": "80",
-                                           "endpoints": [{"address": backend.address, "port": backend.port}]}
+                                           "endpoints": [{"address": address, "port": port}]}
         self.snapshot.objects["route/Ingress/default/%s/0" % name] = {
             "source": {"kind": "Ingress", "namespace": "default", "name": name}, "host": host, "path": "/",
-            "protocols": PROTOCOLS, "backends": [{"upstream": upstream}], **fields}
+            "protocols": PROTOCOLS, "backends": [{"upstream": upstream, **({"tls": tls} if tls else {})}], **fields}
 
     def certificate(self, secret, certificate, hosts=(), default=False):
         self.snapshot.objects["certificate/default/" + secret] = {
             "namespace": "default", "secret": secret, "hosts": sorted(hosts), "default": default,
             "chain": certificate.chain, "key": certificate.key}
+
+    def authority(self, secret, certificates):
+        self.snapshot.objects["authority/default/" + secret] = {
+            "namespace": "default", "secret": secret, "certificates": certificates}
 
     def no_certificate(self, secret):
         del self.snapshot.objects["certificate/default/" + secret]
