@@ -88,6 +88,7 @@ Result<void> serve(const DataplaneOptions& options, Signals& signals) {
     });
   });
   const metrics::Collector collector({.workers = workers.worker_metrics(),
+                                      .relays = workers.relay_metrics(),
                                       .connections = workers.connections(),
                                       .ended = workers.ended(),
                                       .loader = loader.status(),

@@ -151,4 +151,10 @@ std::vector<const metrics::WorkerMetrics*> WorkerSet::worker_metrics() const {
   return out;
 }
 
+std::vector<const relay::RelayMetrics*> WorkerSet::relay_metrics() const {
+  std::vector<const relay::RelayMetrics*> out;
+  for (const auto& relay : relays_) out.push_back(&relay->metrics());
+  return out;
+}
+
 }  // namespace toyou

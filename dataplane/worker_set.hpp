@@ -53,6 +53,7 @@ class WorkerSet {
   [[nodiscard]] connections::Manager& connections() { return connections_; }
   [[nodiscard]] metrics::EndedTotals& ended() { return ended_; }
   [[nodiscard]] std::vector<const metrics::WorkerMetrics*> worker_metrics() const;
+  [[nodiscard]] std::vector<const relay::RelayMetrics*> relay_metrics() const;
 
  private:
   WorkerSet(const DataplaneOptions& options, const Clock& clock, net::AddressSet trusted_proxies,

@@ -172,6 +172,10 @@ void Manager::close(LiveConnection connection, const End& end) {
   impl_->remember(closed);
 }
 
+std::uint64_t Manager::max_connections() const {
+  return impl_->max_connections;
+}
+
 std::uint64_t Manager::live_count() const {
   return load(impl_->live);
 }

@@ -82,6 +82,7 @@ class Manager {
   void close(LiveConnection connection, const End& end);
 
   [[nodiscard]] std::uint64_t live_count() const;
+  [[nodiscard]] std::uint64_t max_connections() const;  // 0 = none
   [[nodiscard]] std::vector<LiveView> list(std::size_t limit) const;
   [[nodiscard]] std::vector<ClosedRecord> recent_ends() const;  // the last 1,000
 

@@ -14,6 +14,10 @@ constexpr std::string_view kRoute = "kind,namespace,route";
 
 constexpr std::array<MetricInfo, static_cast<std::size_t>(BuildInfo) + 1> kTable = {{
     {WebsocketActive, "toyou_websocket_active", Gauge, kRoute, "Live WebSockets"},
+    {WebsocketRouteLimit, "toyou_websocket_route_limit", Gauge, kRoute,
+     "Most live WebSockets that this process lets a route have, where it has such a limit"},
+    {WebsocketPodLimit, "toyou_websocket_pod_limit", Gauge, "",
+     "Most live WebSockets that this process takes; +Inf without such a limit"},
     {WebsocketOpened, "toyou_websocket_opened_total", Counter, kRoute,
      "WebSockets opened (101 sent)"},
     {WebsocketClosed, "toyou_websocket_closed_total", Counter, "kind,namespace,route,cause,side",
@@ -28,6 +32,12 @@ constexpr std::array<MetricInfo, static_cast<std::size_t>(BuildInfo) + 1> kTable
      "WebSocket data messages forwarded"},
     {WebsocketBytes, "toyou_websocket_bytes_total", Counter, "kind,namespace,route,direction",
      "WebSocket bytes forwarded, frame headers included"},
+    {WebsocketMessageBytes, "toyou_websocket_message_bytes", Histogram, "",
+     "Payload of WebSocket messages as on the wire; one message in 31"},
+    {WebsocketForwardSeconds, "toyou_websocket_forward_seconds", Histogram, "",
+     "Time in the proxy, from the arrival of a message until it is sent; one message in 31"},
+    {WebsocketThroughputPeak, "toyou_websocket_throughput_peak_bytes", Gauge, "direction",
+     "Most WebSocket bytes forwarded within one second of the last minute"},
     {HttpRequests, "toyou_http_requests_total", Counter, "kind,namespace,route,code,protocol",
      "Requests answered, by status and protocol"},
     {HttpRequestSeconds, "toyou_http_request_seconds", Histogram, "",

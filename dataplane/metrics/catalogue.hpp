@@ -10,6 +10,8 @@ namespace toyou::metrics {
 
 enum class Metric : std::uint8_t {
   WebsocketActive,
+  WebsocketRouteLimit,
+  WebsocketPodLimit,
   WebsocketOpened,
   WebsocketClosed,
   WebsocketRefused,
@@ -17,6 +19,9 @@ enum class Metric : std::uint8_t {
   WebsocketOpenSeconds,
   WebsocketMessages,
   WebsocketBytes,
+  WebsocketMessageBytes,
+  WebsocketForwardSeconds,
+  WebsocketThroughputPeak,
   HttpRequests,
   HttpRequestSeconds,
   SseActive,

@@ -26,6 +26,7 @@ constexpr std::array<std::string_view, 2> kDirections = {"from_client", "from_ba
 constexpr std::array<std::string_view, 3> kProtocols = {"http", "sse", "websocket"};
 
 using Workers = std::vector<const WorkerMetrics*>;
+using Relays = std::vector<const relay::RelayMetrics*>;
 
 template <class Value>
 auto total(const Workers& workers, Value value) {
@@ -50,17 +51,19 @@ void add_level(std::vector<MetricFamily>& out, Metric metric, const Workers& wor
   family.into(out);
 }
 
-void add_histogram(std::vector<MetricFamily>& out, Metric metric, const Workers& workers,
-                   SecondsHistogram WorkerMetrics::* histogram) {
-  std::array<std::uint64_t, kSecondsBuckets.size() + 1> counts{};
+// The sum of one histogram over all parts that have it.
+template <class Part, class Histogram>
+void add_histogram(std::vector<MetricFamily>& out, Metric metric,
+                   const std::vector<const Part*>& parts, Histogram Part::* histogram) {
+  std::array<std::uint64_t, Histogram::kBuckets> counts{};
   double sum = 0;
-  for (const WorkerMetrics* worker : workers) {
-    const SecondsHistogram& from = worker->*histogram;
+  for (const Part* part : parts) {
+    const Histogram& from = part->*histogram;
     for (std::size_t i = 0; i < counts.size(); ++i) counts[i] += from.bucket(i);
     sum += from.sum();
   }
   Family family(metric);
-  family.histogram(kSecondsBuckets, counts, sum);
+  family.histogram(Histogram::kBounds, counts, sum);
   family.into(out);
 }
 
@@ -80,6 +83,32 @@ void add_workers(std::vector<MetricFamily>& out, const Workers& workers) {
     failures.add_nonzero(sum, {cause.word});
   }
   failures.into(out);
+}
+
+void add_relays(std::vector<MetricFamily>& out, const Relays& relays, SteadyTime now) {
+  add_histogram(out, Metric::WebsocketMessageBytes, relays, &relay::RelayMetrics::message_bytes);
+  add_histogram(out, Metric::WebsocketForwardSeconds, relays,
+                &relay::RelayMetrics::forward_seconds);
+  Family peak(Metric::WebsocketThroughputPeak);
+  const auto second =
+      std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
+  for (std::size_t d = 0; d < kDirections.size(); ++d) {
+    std::uint64_t most = 0;
+    for (std::int64_t at = second; at > second - relay::Throughput::kSeconds; --at) {
+      std::uint64_t sum = 0;
+      for (const relay::RelayMetrics* relay : relays) sum += relay->throughput.bytes(at, d);
+      most = std::max(most, sum);
+    }
+    peak.add(most, {kDirections[d]});
+  }
+  peak.into(out);
+}
+
+void add_pod_limit(std::vector<MetricFamily>& out, std::uint64_t limit) {
+  constexpr double kNone = std::numeric_limits<double>::infinity();
+  Family family(Metric::WebsocketPodLimit);
+  family.add(limit == 0 ? kNone : static_cast<double>(limit));
+  family.into(out);
 }
 
 void add_durations(std::vector<MetricFamily>& out, const Durations& durations) {
@@ -197,6 +226,7 @@ void add_process(std::vector<MetricFamily>& out) {
 // Sums of one source object over all workers and connections.
 struct Collector::RouteSums {
   std::uint64_t active = 0;
+  std::uint64_t limit = 0;  // 0: none
   std::uint64_t opened = 0;
   std::array<std::uint64_t, kCauseCount> refused{};
   std::int64_t sse_active = 0;
@@ -210,7 +240,8 @@ namespace {
 
 template <class ByRoute>
 void add_routes(std::vector<MetricFamily>& out, const ByRoute& routes) {
-  Family active(Metric::WebsocketActive), opened(Metric::WebsocketOpened);
+  Family active(Metric::WebsocketActive), limit(Metric::WebsocketRouteLimit);
+  Family opened(Metric::WebsocketOpened);
   Family closed(Metric::WebsocketClosed), refused(Metric::WebsocketRefused);
   Family messages(Metric::WebsocketMessages), bytes(Metric::WebsocketBytes);
   Family answers(Metric::HttpRequests), sse(Metric::SseActive);
@@ -218,6 +249,7 @@ void add_routes(std::vector<MetricFamily>& out, const ByRoute& routes) {
     const auto& [kind, ns, name] = source;
     if (!name.empty()) {
       active.add(sums.active, {kind, ns, name});
+      limit.add_nonzero(sums.limit, {kind, ns, name});
       opened.add(sums.opened, {kind, ns, name});
       sse.add(static_cast<double>(sums.sse_active), {kind, ns, name});
       for (std::size_t d = 0; d < kDirections.size(); ++d) {
@@ -239,7 +271,8 @@ void add_routes(std::vector<MetricFamily>& out, const ByRoute& routes) {
       }
     }
   }
-  for (Family* family : {&active, &opened, &closed, &refused, &messages, &bytes, &answers, &sse}) {
+  for (Family* family :
+       {&active, &limit, &opened, &closed, &refused, &messages, &bytes, &answers, &sse}) {
     family->into(out);
   }
 }
@@ -253,9 +286,10 @@ Collector::Collector(Sources sources) : sources_(std::move(sources)) {
 Collector::ByRoute Collector::sum_routes() const {
   ByRoute routes;
   std::set<snapshot::Source> known;
-  sources_.tables()->for_each_route(
-      [&](const config::RouteTable& route) { known.insert(route.route.source); });
-  for (const snapshot::Source& source : known) routes[source];
+  sources_.tables()->for_each_route([&](const config::RouteTable& route) {
+    known.insert(route.route.source);
+    routes[route.route.source].limit = route.route.limits.max_connections;
+  });
   routes[snapshot::Source{}];  // requests that no route matched
   sources_.ended.forget(known, sources_.clock.steady() - kKeepEnded);
   // Ended ones first: what ends in between is missing once rather than counted twice.
@@ -320,8 +354,10 @@ std::vector<MetricFamily> Collector::Collect() const {
   const std::lock_guard lock(mutex_);
   std::vector<MetricFamily> out;
   add_routes(out, sum_routes());
+  add_pod_limit(out, sources_.connections.max_connections());
   add_durations(out, sources_.ended.durations());
   add_workers(out, sources_.workers);
+  add_relays(out, sources_.relays, sources_.clock.steady());
   const config::TablesPtr tables = sources_.tables();
   add_proxy_headers(out, sources_.workers);
   add_tls(out, sources_.workers, *tables);

@@ -19,12 +19,14 @@
 #include "dataplane/connections/manager.hpp"
 #include "dataplane/metrics/ended_totals.hpp"
 #include "dataplane/metrics/worker_metrics.hpp"
+#include "dataplane/relay/relay_metrics.hpp"
 
 namespace toyou::metrics {
 
 // Everything referred to outlives the collector.
 struct Sources {
   std::vector<const WorkerMetrics*> workers;
+  std::vector<const relay::RelayMetrics*> relays;
   const connections::Manager& connections;
   EndedTotals& ended;
   const config::LoaderStatus& loader;

@@ -29,13 +29,6 @@ std::uint32_t slot_of(const config::RouteState& state) {
 
 }  // namespace
 
-void SecondsHistogram::observe(double seconds) {
-  const auto at = std::lower_bound(kSecondsBuckets.begin(), kSecondsBuckets.end(), seconds);
-  buckets_[static_cast<std::size_t>(at - kSecondsBuckets.begin())].add();
-  sum_us_.add(seconds > 0 ? static_cast<std::uint64_t>(seconds * 1e6) : 0);
-  count_.add();
-}
-
 std::size_t StatusCounters::index(unsigned status) {
   const auto at = std::lower_bound(kNamedStatus.begin(), kNamedStatus.end(), status);
   if (at != kNamedStatus.end() && *at == status) {

@@ -16,25 +16,10 @@
 #include "common/cause.hpp"
 #include "common/snapshot.hpp"
 #include "dataplane/config/tables.hpp"
+#include "dataplane/metrics/counter.hpp"
 #include "dataplane/tls/channel.hpp"
 
 namespace toyou::metrics {
-
-// A counter with one writing thread: a load and a store, no locked instruction.
-class Counter {
- public:
-  void add(std::uint64_t n = 1) {
-    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
-  }
-  [[nodiscard]] std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<std::uint64_t> value_{0};
-};
-
-// Fixed buckets in seconds: see kSecondsBuckets.
-inline constexpr std::array<double, 14> kSecondsBuckets = {
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60};
 
 // What a connection began with that was to begin with a PROXY protocol header: a metric label.
 enum class ProxyHeaderResult : std::uint8_t {
@@ -66,19 +51,6 @@ enum class BackendHandshake : std::uint8_t {
 inline constexpr std::size_t kBackendHandshakes =
     static_cast<std::size_t>(BackendHandshake::Abandoned) + 1;
 std::string_view to_string(BackendHandshake result);
-
-class SecondsHistogram {
- public:
-  void observe(double seconds);
-  [[nodiscard]] std::uint64_t bucket(std::size_t i) const { return buckets_.at(i).value(); }
-  [[nodiscard]] double sum() const { return static_cast<double>(sum_us_.value()) / 1e6; }
-  [[nodiscard]] std::uint64_t count() const { return count_.value(); }
-
- private:
-  std::array<Counter, kSecondsBuckets.size() + 1> buckets_;  // not cumulative; last: +Inf
-  Counter sum_us_;
-  Counter count_;
-};
 
 // Answers by status. The codes that HTTP names have a counter of their own, any other one counts
 // with its class: a backend cannot make more series than there are names.

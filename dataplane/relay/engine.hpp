@@ -9,6 +9,7 @@
 
 #include "common/cause.hpp"
 #include "dataplane/relay/handoff.hpp"
+#include "dataplane/relay/relay_metrics.hpp"
 
 namespace toyou::relay {
 
@@ -46,6 +47,7 @@ class Engine {
   virtual void stop() = 0;
 
   [[nodiscard]] virtual EngineStats stats() const = 0;
+  [[nodiscard]] virtual const RelayMetrics& metrics() const = 0;
 };
 
 // One relay per worker.

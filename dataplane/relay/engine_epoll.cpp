@@ -60,10 +60,12 @@ EpollEngine::EpollEngine(const Clock& clock, connections::Manager& manager, unsi
       index_(index),
       origin_(clock.steady()),
       buffer_(limits::kRelayReadBytes + FrameMachine::kMaxHeader),
+      sampler_(clock, metrics_),
       turn_{.now = 0,
             .buffer = buffer_,
             .traffic = traffic_,
             .pipes = pipes_,
+            .sampler = sampler_,
             .mask_state =
                 0x9e3779b9U ^ static_cast<std::uint32_t>(origin_.time_since_epoch().count())},
       wheel_(0) {
@@ -144,7 +146,7 @@ void EpollEngine::run() {
   while (!stopping_) {
     const int count =
         ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), wait_ms());
-    turn_.now = now_ms();
+    begin_turn();
     expire_timers();
     bool woken = false;
     for (int i = 0; i < count; ++i) {
@@ -160,12 +162,22 @@ void EpollEngine::run() {
     if (drain_) step_drain();
     bury();
     trim_after_peak();
+    end_turn();
   }
   end_all();
 }
 
-TimeMs EpollEngine::now_ms() const {
-  return std::chrono::duration_cast<Millis>(clock_.steady() - origin_).count();
+// The one reading of the clock.
+void EpollEngine::begin_turn() {
+  turn_.began = clock_.steady();
+  turn_.now = std::chrono::duration_cast<Millis>(turn_.began - origin_).count();
+}
+
+void EpollEngine::end_turn() {
+  const auto second =
+      std::chrono::duration_cast<std::chrono::seconds>(turn_.began.time_since_epoch());
+  metrics_.throughput.advance(second.count(), {traffic_[0].bytes.load(std::memory_order_relaxed),
+                                               traffic_[1].bytes.load(std::memory_order_relaxed)});
 }
 
 int EpollEngine::wait_ms() const {

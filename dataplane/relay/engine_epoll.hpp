@@ -29,6 +29,7 @@ class EpollEngine final : public Engine {
   void drain(Cause cause, std::chrono::milliseconds period, std::function<void()> done) override;
   void stop() override;
   [[nodiscard]] EngineStats stats() const override;
+  [[nodiscard]] const RelayMetrics& metrics() const override { return metrics_; }
 
  private:
   struct DrainOrder {
@@ -57,7 +58,8 @@ class EpollEngine final : public Engine {
   void bury();
   void trim_after_peak();
   [[nodiscard]] int wait_ms() const;
-  [[nodiscard]] TimeMs now_ms() const;
+  void begin_turn();
+  void end_turn();
 
   const Clock& clock_;
   connections::Manager& manager_;
@@ -73,12 +75,14 @@ class EpollEngine final : public Engine {
   bool accepting_ = false;
 
   std::array<TrafficCounters, 2> traffic_;
+  RelayMetrics metrics_;
   std::atomic<std::uint64_t> live_{0};
   std::atomic<std::uint64_t> adopted_{0};
 
   // The relay's thread alone, from here on.
   std::vector<std::uint8_t> buffer_;
   PipePool pipes_;  // outlives the pairs
+  Sampler sampler_;
   Turn turn_;
   TimerWheel wheel_;
   PairList open_;     // in order of adoption

@@ -132,6 +132,7 @@ void FrameMachine::finish_frame(FrameVerdict& verdict) {
     verdict.close_passed = true;
   } else if (!is_control(opcode_) && fin_) {
     ++verdict.counts.messages;
+    verdict.counts.last_message_bytes = message_bytes_;
     message_bytes_ = 0;
   }
 }
@@ -145,7 +146,7 @@ std::size_t FrameMachine::pass_whole_messages(const std::uint8_t* data, std::siz
   const std::size_t mask_size = rules.masked ? 4 : 0;
   const std::uint64_t most = rules.max_message_bytes != 0 ? rules.max_message_bytes : UINT64_MAX;
   constexpr std::uint8_t kWholeText = 0x80 | kText, kWholeBinary = 0x80 | kBinary;
-  std::size_t at = 0;
+  std::size_t at = 0, last = 0;
   std::uint32_t texts = 0, binaries = 0;
   while (size - at >= 4) {
     const std::uint8_t* frame = data + at;
@@ -161,11 +162,13 @@ std::size_t FrameMachine::pass_whole_messages(const std::uint8_t* data, std::siz
     }
     if (payload > most || size - at < header + payload) break;
     at += header + payload;
+    last = payload;
     (frame[0] == kWholeText ? texts : binaries) += 1;
   }
   counts.text += texts;
   counts.binary += binaries;
   counts.messages += texts + binaries;
+  if (at != 0) counts.last_message_bytes = last;
   return at;
 }
 

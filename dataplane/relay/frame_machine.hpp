@@ -47,6 +47,7 @@ struct FrameRules {
 struct FrameCounts {
   std::uint32_t text = 0, binary = 0, continuation = 0, control = 0;
   std::uint32_t messages = 0;
+  std::uint64_t last_message_bytes = 0;  // payload of the last of `messages`
 };
 
 struct FrameVerdict {

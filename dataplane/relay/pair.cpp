@@ -231,11 +231,16 @@ void Pair::pour(Turn& turn, Party from, SplicePipePtr pipe) {
   last_active_ = turn.now;
   add(connection_.record->counters[static_cast<std::size_t>(from)].bytes, size);
   add(turn.traffic[static_cast<std::size_t>(from)].bytes, size);
-  count(turn, from, at(from).machine.pass_payload(size));
+  const FrameCounts counts = at(from).machine.pass_payload(size);
+  count(turn, from, counts);
   const ssize_t sent = pipe->drain(at(to).fd.get());
   const int error = errno;
-  if (pipe->size() == 0) return turn.pipes.give_back(std::move(pipe));
+  if (pipe->size() == 0) {
+    turn.pipes.give_back(std::move(pipe));
+    return sample(turn, to, counts);
+  }
   at(to).backlog.hold(std::move(pipe));
+  sample(turn, to, counts);
   errno = error;
   if (sent < 0) stuck(turn, to);
 }
@@ -272,6 +277,7 @@ void Pair::pass(Turn& turn, Party from, std::uint8_t* data, std::size_t size) {
   count(turn, from, verdict.counts);
   if (takes_frames(at(opposite(from)).output)) {
     send(turn, opposite(from), chars(data, verdict.accepted));
+    sample(turn, opposite(from), verdict.counts);
   }
   if (verdict.close_passed) {
     close_passed(turn, from);
@@ -291,6 +297,19 @@ void Pair::count(Turn& turn, Party from, const FrameCounts& counts) {
   add(totals.control, counts.control);
   add(totals.messages, counts.messages);
   add(connection_.record->counters[static_cast<std::size_t>(from)].messages, counts.messages);
+}
+
+// What was just sent to `to`, or is on its way, ended with a message: is it one to look at?
+void Pair::sample(Turn& turn, Party to, const FrameCounts& counts) {
+  if (!turn.sampler.due(counts.messages)) return;
+  Peer& peer = at(to);
+  if (!takes_frames(peer.output)) return;  // it broke on the way
+  turn.sampler.saw(counts.last_message_bytes);
+  if (peer.backlog.empty()) {
+    turn.sampler.forwarded(turn.began);
+  } else {
+    peer.backlog.sampled(turn.began);
+  }
 }
 
 void Pair::send(Turn& turn, Party to, std::span<const char> bytes) {
@@ -321,7 +340,9 @@ bool Pair::flush_pipe(Turn& turn, Party to) {
   const ssize_t sent = peer.backlog.pipe()->drain(peer.fd.get());
   if (sent > 0) last_active_ = turn.now;
   if (peer.backlog.pipe()->size() == 0) {
+    const SteadyTime arrived = peer.backlog.arrived();
     turn.pipes.give_back(peer.backlog.take_pipe());
+    if (arrived != kNotSampled) turn.sampler.forwarded(arrived);
     return true;
   }
   if (sent < 0) stuck(turn, to);
@@ -336,7 +357,9 @@ void Pair::flush(Turn& turn, Party to) {
   const ssize_t sent = put(peer.fd.get(), peer.tls.get(), bytes);
   if (sent > 0) {
     last_active_ = turn.now;
+    const SteadyTime arrived = peer.backlog.arrived();
     peer.backlog.consume(static_cast<std::size_t>(sent));
+    if (peer.backlog.empty() && arrived != kNotSampled) turn.sampler.forwarded(arrived);
   } else if (sent < 0) {
     stuck(turn, to);
   }

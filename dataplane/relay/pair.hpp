@@ -18,6 +18,7 @@
 #include "dataplane/relay/close_frame.hpp"
 #include "dataplane/relay/frame_machine.hpp"
 #include "dataplane/relay/handoff.hpp"
+#include "dataplane/relay/sampler.hpp"
 #include "dataplane/relay/send_backlog.hpp"
 
 namespace toyou::relay {
@@ -63,9 +64,11 @@ struct TrafficCounters {
 // What the engine lends a pair for the length of one call.
 struct Turn {
   TimeMs now = 0;
+  SteadyTime began{};              // the wake-up that it answers
   std::span<std::uint8_t> buffer;  // shared by all pairs; its first kMaxHeader bytes are spare room
   std::array<TrafficCounters, 2>& traffic;  // by Party
   PipePool& pipes;
+  Sampler& sampler;
   std::uint32_t mask_state = 1;  // of the generator of mask keys
 };
 
@@ -141,6 +144,7 @@ class Pair {
   bool flush_pipe(Turn& turn, Party to);
   void stuck(Turn& turn, Party to);
   void count(Turn& turn, Party from, const FrameCounts& counts);
+  void sample(Turn& turn, Party to, const FrameCounts& counts);
 
   // Ends.
   void decide(Turn& turn, Cause cause, Side side);

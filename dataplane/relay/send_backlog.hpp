@@ -19,7 +19,10 @@ class SendBacklog {
   [[nodiscard]] bool empty() const { return block_ == nullptr && pipe_ == nullptr; }
 
   // Only while empty().
-  void hold(SplicePipePtr pipe) { pipe_ = std::move(pipe); }
+  void hold(SplicePipePtr pipe) {
+    pipe_ = std::move(pipe);
+    pipe_->arrived = kNotSampled;
+  }
   [[nodiscard]] SplicePipe* pipe() const { return pipe_.get(); }
   [[nodiscard]] SplicePipePtr take_pipe() { return std::move(pipe_); }
 
@@ -38,7 +41,9 @@ class SendBacklog {
     char* to = reinterpret_cast<char*>(block + 1);
     if (!old.empty()) std::memcpy(to, old.data(), old.size());
     std::memcpy(to + old.size(), more.data(), more.size());
-    *block = Block{.begin = 0, .end = old.size() + more.size()};
+    *block = Block{.begin = 0,
+                   .end = old.size() + more.size(),
+                   .arrived = block_ ? block_->arrived : kNotSampled};
     block_.reset(block);
     return true;
   }
@@ -47,6 +52,11 @@ class SendBacklog {
     block_->begin += count;
     if (block_->begin == block_->end) block_.reset();
   }
+  // When the sampled message in it arrived; kNotSampled. Not while empty(). It has gone once all
+  // has: with the pipe, where it is in one.
+  [[nodiscard]] SteadyTime arrived() const { return pipe_ ? pipe_->arrived : block_->arrived; }
+  void sampled(SteadyTime arrived) { (pipe_ ? pipe_->arrived : block_->arrived) = arrived; }
+
   void clear() {
     block_.reset();
     pipe_.reset();
@@ -55,6 +65,7 @@ class SendBacklog {
  private:
   struct Block {  // the bytes follow it
     std::size_t begin, end;
+    SteadyTime arrived;
   };
   struct Free {
     void operator()(Block* block) const { std::free(block); }

@@ -9,11 +9,14 @@
 #include <memory>
 #include <vector>
 
+#include "common/clock.hpp"
 #include "common/owned_fd.hpp"
 
 namespace toyou::relay {
 
 class PipePool;
+
+inline constexpr SteadyTime kNotSampled = SteadyTime::min();
 
 class SplicePipe {
  public:
@@ -30,6 +33,8 @@ class SplicePipe {
   // Gives as much as the socket takes: bytes, or -1 and errno; EAGAIN only when it took nothing.
   // splice(2) knows no MSG_NOSIGNAL: the process must ignore SIGPIPE, or its thread block it.
   ssize_t drain(int to);
+
+  SteadyTime arrived = kNotSampled;  // of a sampled message that waits in it
 
  private:
   PipePool& pool_;

@@ -27,6 +27,14 @@ def handshakes(fast, slow):
                 series("toyou_websocket_open_seconds_count", "0+%dx40" % total)]
 
 
+def forwards(fast, slow):
+    """toyou_websocket_forward_seconds with so many per minute at 10 us, and at 200 ms."""
+    total = fast + slow
+    return [series("toyou_websocket_forward_seconds_bucket", "0+%dx40" % n, 'le="%s"' % le)
+            for le, n in (("1e-05", fast), ("0.05", fast), ("0.25", total), ("+Inf", total))] + [
+                series("toyou_websocket_forward_seconds_count", "0+%dx40" % total)]
+
+
 def closes(good, bad):
     return [series("toyou_websocket_closed_total", "0+%dx40" % n, '%s,cause="%s",side="%s"' % (ROUTE, cause, side))
             for cause, side, n in (("client_close", "client", good), ("backend_gone", "backend", bad))]
@@ -69,6 +77,7 @@ CASES = {
     "ToyouAbnormalCloses": (closes(70, 30), [closes(90, 10), closes(2, 1), closes(100, 0)]),
     "ToyouWebSocketsRefused": (asked(90, 10), [asked(97, 3), asked(3, 3), asked(100, 0)]),
     "ToyouSlowHandshakes": (handshakes(95, 5), [handshakes(1000, 5), handshakes(0, 4)]),
+    "ToyouSlowForwarding": (forwards(80, 20), [forwards(95, 5), forwards(0, 4)]),
     "ToyouServerErrors": (answers(90, 10), [answers(97, 3), answers(2, 2), answers(90, 10, "404")]),
     "ToyouNoEndpoints": ([series("toyou_upstream_endpoints", "0x40", UPSTREAM + ',state="ready"'),
                           series("toyou_upstream_endpoints", "2x40", UPSTREAM + ',state="terminating"')],
@@ -195,6 +204,8 @@ def test_the_picture_is_of_this_dashboard():
         titles = [panel["title"] for panel in json.load(file)["panels"]]
     assert not [title for title in titles if title not in picture]
     assert "No data" not in picture
+    (live,) = re.findall(r">Live WebSockets</text>\n<text [^>]*>([^<]+)<", picture)
+    assert float(live) > 0  # drawn while clients were there
 
 
 def test_thresholds_and_left_out_alerts():

@@ -150,7 +150,8 @@ def everything(namespace, backend, authority, class_name="toyou", domain="exampl
     web = manifests.ingress("web", "web." + domain, "web", namespace)
     web["spec"]["tls"] = [{"hosts": ["web." + domain], "secretName": "web"}]
     ours = [web, manifests.ingress("lost", "lost." + domain, "nothing", namespace),
-            manifests.websocket_route("chat", "chat." + domain, "web", namespace, origins={"allow": ["self"], "missing": "Deny"})]
+            manifests.websocket_route("chat", "chat." + domain, "web", namespace, origins={"allow": ["self"], "missing": "Deny"},
+                                      limits={"maxConnections": 50})]
     for one_of_ours in ours:
         one_of_ours["spec"]["ingressClassName"] = class_name
     return [*manifests.service("web", [(backend.address, backend.port)], namespace), secret, *ours]
@@ -369,7 +370,8 @@ def test_draw_the_dashboard(pair, prometheus):
     while (passed := time.monotonic() - begin) < 270:
         wanted = 40 + 30 * math.sin(passed / 40)
         if len(live) < wanted:
-            live.append(WebSocket(http, "/", host="web.example.com"))
+            host = "%s.example.com" % rng.choice(["web", "web", "chat"])
+            live.append(WebSocket(http, "/", host=host, headers={"Origin": "http://" + host}))
         elif live:
             live.pop(rng.randrange(len(live))).close()
         for socket in rng.sample(live, min(5, len(live))):

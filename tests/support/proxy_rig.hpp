@@ -162,6 +162,7 @@ class CapturingEngine final : public relay::Engine {
   void drain(Cause, std::chrono::milliseconds, std::function<void()>) override {}
   void stop() override {}
   [[nodiscard]] relay::EngineStats stats() const override { return {}; }
+  [[nodiscard]] const relay::RelayMetrics& metrics() const override { return metrics_; }
 
   std::optional<relay::Handoff> take() {
     std::unique_lock lock(mutex_);
@@ -176,6 +177,7 @@ class CapturingEngine final : public relay::Engine {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<relay::Handoff> handoffs_;
+  relay::RelayMetrics metrics_;
 };
 
 class ProxyRig {

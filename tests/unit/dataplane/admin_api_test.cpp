@@ -87,6 +87,7 @@ struct ApiTest : testing::Test {
   metrics::WorkerMetrics worker;
   metrics::EndedTotals ended;
   metrics::Collector collector{{.workers = {&worker},
+                                .relays = {},
                                 .connections = manager,
                                 .ended = ended,
                                 .loader = loader,

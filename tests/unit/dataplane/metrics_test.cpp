@@ -35,7 +35,8 @@ snapshot::Update update_of(const std::vector<std::string>& names) {
   snapshot::Update update;
   update.manifest.generation = 7;
   for (const std::string& name : names) {
-    const snapshot::Route route = route_of(name);
+    snapshot::Route route = route_of(name);
+    if (name == "chat") route.limits.max_connections = 500;
     update.changed.emplace(snapshot::route_key(route.source, 0), route);
   }
   snapshot::Upstream upstream{.ns = "default", .service = "echo", .port = "80", .endpoints = {}};
@@ -95,6 +96,7 @@ struct MetricsTest : testing::Test {
 
   ManualClock clock;
   WorkerMetrics one, two;
+  relay::RelayMetrics left, right;
   EndedTotals ended;
   config::LoaderStatus loader;
   config::TablesPtr tables = config::Tables::empty();
@@ -102,6 +104,7 @@ struct MetricsTest : testing::Test {
                                  ended.add(record, clock.steady());
                                }};
   Collector collector{{.workers = {&one, &two},
+                       .relays = {&left, &right},
                        .connections = manager,
                        .ended = ended,
                        .loader = loader,
@@ -199,6 +202,49 @@ TEST_F(MetricsTest, HistogramBucketsAreCumulative) {
   EXPECT_EQ(value(R"(toyou_http_request_seconds_bucket{le="60"})"), 2);
   EXPECT_EQ(value(R"(toyou_http_request_seconds_bucket{le="+Inf"})"), 3);
   EXPECT_EQ(value("toyou_http_request_seconds_count"), 3);
+}
+
+TEST_F(MetricsTest, LimitsStandBesideWhatTheyLimit) {
+  use({"chat", "other"});
+  EXPECT_EQ(value(chat("toyou_websocket_route_limit")), 500);
+  EXPECT_THAT(collector.text(), Not(HasSubstr("toyou_websocket_route_limit{kind=\"WebSocketRoute\","
+                                              "namespace=\"default\",route=\"other\"")));
+  EXPECT_EQ(value("toyou_websocket_pod_limit"), std::numeric_limits<double>::infinity());
+}
+
+TEST_F(MetricsTest, RelaysAreSummed) {
+  left.forward_seconds.observe(0.000012);
+  right.forward_seconds.observe(0.002);
+  right.message_bytes.observe(64);
+  right.message_bytes.observe(5'000);
+  EXPECT_EQ(value(R"(toyou_websocket_forward_seconds_bucket{le="1e-05"})"), 0);
+  EXPECT_EQ(value(R"(toyou_websocket_forward_seconds_bucket{le="2.5e-05"})"), 1);
+  EXPECT_EQ(value("toyou_websocket_forward_seconds_count"), 2);
+  EXPECT_NEAR(value("toyou_websocket_forward_seconds_sum"), 0.002012, 1e-9);
+  EXPECT_EQ(value(R"(toyou_websocket_message_bytes_bucket{le="64"})"), 1);
+  EXPECT_EQ(value(R"(toyou_websocket_message_bytes_bucket{le="16384"})"), 2);
+  EXPECT_EQ(value("toyou_websocket_message_bytes_sum"), 5'064);
+}
+
+// All relays together, second by second; a burst between two scrapes is seen for a minute.
+TEST_F(MetricsTest, ThePeakIsTheBusiestSecondOfTheLastMinute) {
+  const auto peak = [&](const char* direction) {
+    return value(std::string("toyou_websocket_throughput_peak_bytes{direction=\"") + direction +
+                 "\"}");
+  };
+  const auto now =
+      std::chrono::duration_cast<std::chrono::seconds>(clock.steady().time_since_epoch()).count();
+  EXPECT_EQ(peak("from_client"), 0);
+  left.throughput.advance(now - 59, {400, 7});
+  right.throughput.advance(now - 59, {100, 0});
+  left.throughput.advance(now - 1, {850, 17});
+  right.throughput.advance(now, {180, 5});
+  EXPECT_EQ(peak("from_client"), 500);
+  EXPECT_EQ(peak("from_backend"), 10);
+  clock.advance(Millis(1'000));
+  EXPECT_EQ(peak("from_client"), 450);
+  clock.advance(Millis(60'000));
+  EXPECT_EQ(peak("from_client"), 0);
 }
 
 TEST_F(MetricsTest, EndpointsAreCountedByState) {

@@ -34,7 +34,7 @@ void PrintTo(const Outcome& o, std::ostream* out) {
 // Feeds `bytes` cut after each of `cuts`, the way an engine does: what was not accepted is
 // presented again with what follows.
 Outcome feed(const std::string& bytes, const std::vector<std::size_t>& cuts,
-             const FrameRules& rules) {
+             const FrameRules& rules, std::uint64_t* last_message_bytes = nullptr) {
   FrameMachine machine;
   Outcome outcome;
   std::string held;
@@ -51,6 +51,9 @@ Outcome feed(const std::string& bytes, const std::vector<std::size_t>& cuts,
     outcome.continuation += verdict.counts.continuation;
     outcome.control += verdict.counts.control;
     outcome.messages += verdict.counts.messages;
+    if (last_message_bytes != nullptr && verdict.counts.messages != 0) {
+      *last_message_bytes = verdict.counts.last_message_bytes;
+    }
     outcome.error = verdict.error;
     outcome.closed = verdict.close_passed;
     if (verdict.error != FrameError::None || verdict.close_passed) break;
@@ -265,6 +268,7 @@ TEST(FrameMachine, CloseCodes) {
 struct Generated {
   std::string bytes;
   Outcome expected;
+  std::uint64_t last_message_bytes = 0;
 };
 
 class Generator {
@@ -317,13 +321,18 @@ class Generator {
       const std::string data = payload();
       made.bytes += frame({.opcode = opcode, .payload = data, .masked = masked, .fin = fin});
       ++(opcode == 0 ? o.continuation : opcode == 1 ? o.text : o.binary);
-      if (fin) ++o.messages;
+      message_bytes_ = (open ? message_bytes_ : 0) + data.size();
+      if (fin) {
+        ++o.messages;
+        made.last_message_bytes = message_bytes_;
+      }
       open = !fin;
     }
     o.accepted = made.bytes.size();
   }
 
   std::mt19937 random_;
+  std::uint64_t message_bytes_ = 0;  // of the message under way
 };
 
 TEST(FrameMachine, RandomSequencesRandomlyCut) {
@@ -338,7 +347,9 @@ TEST(FrameMachine, RandomSequencesRandomlyCut) {
       if (at >= made.bytes.size()) break;
       cuts.push_back(at);
     }
-    ASSERT_EQ(feed(made.bytes, cuts, {.masked = masked}), made.expected) << "seed " << seed;
+    std::uint64_t last = 0;
+    ASSERT_EQ(feed(made.bytes, cuts, {.masked = masked}, &last), made.expected) << "seed " << seed;
+    ASSERT_EQ(last, made.last_message_bytes) << "seed " << seed;
   }
 }
 

@@ -60,7 +60,9 @@ class PairTest : public testing::Test {
   std::array<TrafficCounters, 2> traffic;
   std::vector<std::uint8_t> buffer = std::vector<std::uint8_t>(1'024 + FrameMachine::kMaxHeader);
   PipePool pipes;
-  Turn turn{.now = 1'000, .buffer = buffer, .traffic = traffic, .pipes = pipes};
+  RelayMetrics metrics;
+  Sampler sampler{clock, metrics};
+  Turn turn{.now = 1'000, .buffer = buffer, .traffic = traffic, .pipes = pipes, .sampler = sampler};
 };
 
 TEST_F(PairTest, OneReadOfOneBufferPerTurn) {
@@ -142,6 +144,75 @@ TEST_F(PairTest, OurCloseWaitsForTheEndOfTheFrame) {
   put(backend, close(1001, false));
   pair->on_event(turn, Party::Backend, EPOLLIN);
   EXPECT_TRUE(pair->concluded());
+  finish(std::move(pair));
+}
+
+TEST_F(PairTest, TimesTheFirstMessageAndThenOneInThirtyOne) {
+  auto pair = make();
+  for (int i = 0; i < 63; ++i) {
+    const bool up = i % 2 == 0;
+    turn.began = clock.steady() - Millis(up ? 3 : 30);
+    put(up ? client : backend, frame({.payload = up ? "up" : "downwards", .masked = up}));
+    pair->on_event(turn, up ? Party::Client : Party::Backend, EPOLLIN);
+  }
+  // The first, the 32nd and the 63rd: of a dialogue, both directions.
+  EXPECT_DOUBLE_EQ(metrics.forward_seconds.sum(), 0.036);
+  EXPECT_DOUBLE_EQ(metrics.message_bytes.sum(), 2 * 2 + 9);
+  finish(std::move(pair));
+}
+
+TEST_F(PairTest, TimesAMessageWhenItsLastByteHasPassed) {
+  auto pair = make();
+  const std::string message = frame({.payload = std::string(3'000, 'x')});
+  put(client, message.substr(0, 1'500));
+  turn.began = clock.steady() - Millis(500);
+  pair->on_event(turn, Party::Client, EPOLLIN);
+  while (pair->more()) pair->on_turn(turn);
+  EXPECT_EQ(metrics.message_bytes.sum(), 0);
+  put(client, message.substr(1'500));
+  turn.began = clock.steady() - Millis(2);
+  pair->on_event(turn, Party::Client, EPOLLIN);
+  while (pair->more()) pair->on_turn(turn);
+  EXPECT_DOUBLE_EQ(metrics.forward_seconds.sum(), 0.002);
+  EXPECT_EQ(metrics.message_bytes.sum(), 3'000);
+  finish(std::move(pair));
+}
+
+// Also where a Close follows it in the backlog.
+TEST_F(PairTest, AReceiverThatTakesNothingIsPartOfTheTime) {
+  const std::string filler(1U << 16, 'f');
+  std::size_t filled = 0;
+  for (ssize_t n = 0; n >= 0; filled += static_cast<std::size_t>(n)) {
+    n = ::send(backend.near.get(), filler.data(), filler.size(), MSG_NOSIGNAL);
+    if (n < 0) break;
+  }
+  auto pair = make();
+  turn.began = clock.steady();
+  const std::string message = frame({.payload = "stuck"});
+  put(client, message);
+  pair->on_event(turn, Party::Client, EPOLLIN);
+  pair->close(turn, Cause::Drain);
+  EXPECT_EQ(metrics.message_bytes.sum(), 5);
+  clock.advance(Millis(40));
+  std::size_t taken = 0;
+  while (taken < filled) taken += get(backend).size();
+  EXPECT_EQ(metrics.forward_seconds.sum(), 0);
+  turn.began = clock.steady();
+  pair->on_event(turn, Party::Backend, EPOLLOUT);
+  EXPECT_TRUE(get(backend).starts_with(message));
+  EXPECT_DOUBLE_EQ(metrics.forward_seconds.sum(), 0.04);
+  pair->abort(turn, Cause::Drain);
+  finish(std::move(pair));
+}
+
+TEST_F(PairTest, AMessageThatNobodyGetsHasNoTime) {
+  auto pair = make();
+  backend.far.reset();
+  put(client, frame({.payload = "lost"}));
+  pair->on_event(turn, Party::Client, EPOLLIN);
+  EXPECT_EQ(metrics.forward_seconds.sum(), 0);
+  EXPECT_EQ(metrics.message_bytes.sum(), 0);
+  pair->abort(turn, Cause::Drain);
   finish(std::move(pair));
 }
 
