@@ -174,10 +174,8 @@ void EpollEngine::begin_turn() {
 }
 
 void EpollEngine::end_turn() {
-  const auto second =
-      std::chrono::duration_cast<std::chrono::seconds>(turn_.began.time_since_epoch());
-  metrics_.throughput.advance(second.count(), {traffic_[0].bytes.load(std::memory_order_relaxed),
-                                               traffic_[1].bytes.load(std::memory_order_relaxed)});
+  metrics_.throughput.advance(turn_.began, {traffic_[0].bytes.load(std::memory_order_relaxed),
+                                            traffic_[1].bytes.load(std::memory_order_relaxed)});
 }
 
 int EpollEngine::wait_ms() const {

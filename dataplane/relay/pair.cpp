@@ -235,12 +235,14 @@ void Pair::pour(Turn& turn, Party from, SplicePipePtr pipe) {
   count(turn, from, counts);
   const ssize_t sent = pipe->drain(at(to).fd.get());
   const int error = errno;
-  if (pipe->size() == 0) {
+  const bool gone = pipe->size() == 0;
+  if (gone) {
     turn.pipes.give_back(std::move(pipe));
-    return sample(turn, to, counts);
+  } else {
+    at(to).backlog.hold(std::move(pipe));
   }
-  at(to).backlog.hold(std::move(pipe));
-  sample(turn, to, counts);
+  if (turn.sampler.due(counts.messages)) sample(turn, to, counts.last_message_bytes);
+  if (gone) return;
   errno = error;
   if (sent < 0) stuck(turn, to);
 }
@@ -277,7 +279,9 @@ void Pair::pass(Turn& turn, Party from, std::uint8_t* data, std::size_t size) {
   count(turn, from, verdict.counts);
   if (takes_frames(at(opposite(from)).output)) {
     send(turn, opposite(from), chars(data, verdict.accepted));
-    sample(turn, opposite(from), verdict.counts);
+    if (turn.sampler.due(verdict.counts.messages)) {
+      sample(turn, opposite(from), verdict.counts.last_message_bytes);
+    }
   }
   if (verdict.close_passed) {
     close_passed(turn, from);
@@ -299,12 +303,11 @@ void Pair::count(Turn& turn, Party from, const FrameCounts& counts) {
   add(connection_.record->counters[static_cast<std::size_t>(from)].messages, counts.messages);
 }
 
-// What was just sent to `to`, or is on its way, ended with a message: is it one to look at?
-void Pair::sample(Turn& turn, Party to, const FrameCounts& counts) {
-  if (!turn.sampler.due(counts.messages)) return;
+// Of what was just sent to `to`, or is on its way, the last message is to be looked at.
+void Pair::sample(Turn& turn, Party to, std::uint64_t message_bytes) {
   Peer& peer = at(to);
   if (!takes_frames(peer.output)) return;  // it broke on the way
-  turn.sampler.saw(counts.last_message_bytes);
+  turn.sampler.saw(message_bytes);
   if (peer.backlog.empty()) {
     turn.sampler.forwarded(turn.began);
   } else {

@@ -144,7 +144,7 @@ class Pair {
   bool flush_pipe(Turn& turn, Party to);
   void stuck(Turn& turn, Party to);
   void count(Turn& turn, Party from, const FrameCounts& counts);
-  void sample(Turn& turn, Party to, const FrameCounts& counts);
+  void sample(Turn& turn, Party to, std::uint64_t message_bytes);
 
   // Ends.
   void decide(Turn& turn, Cause cause, Side side);

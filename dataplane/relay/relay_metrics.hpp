@@ -4,8 +4,10 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 
+#include "common/clock.hpp"
 #include "dataplane/metrics/counter.hpp"
 
 namespace toyou::relay {
@@ -23,19 +25,12 @@ class Throughput {
   static constexpr std::int64_t kSeconds = 60;
   using Totals = std::array<std::uint64_t, 2>;  // by connections::Direction
 
-  // The relay's thread, once per turn: `totals` since the start.
-  void advance(std::int64_t second, const Totals& totals) {
-    Slot& slot = slots_[index(second)];
-    if (second != second_) {
-      second_ = second;
-      base_ = last_;
-      for (std::size_t d = 0; d < totals.size(); ++d) slot.bytes[d] = 0;
-      slot.second.store(second, std::memory_order_release);
-    }
+  // The relay's thread, at the end of each turn: `totals` since the start, `now` of that turn.
+  void advance(SteadyTime now, const Totals& totals) {
+    if (now >= ends_) begin_second(now);
     for (std::size_t d = 0; d < totals.size(); ++d) {
-      slot.bytes[d].store(totals[d] - base_[d], std::memory_order_relaxed);
+      slot_->bytes[d].store(totals[d] - base_[d], std::memory_order_relaxed);
     }
-    last_ = totals;
   }
 
   // Any thread. Bytes of that second; zero of one that is not among the last kSeconds. (A slot is
@@ -57,9 +52,21 @@ class Throughput {
     return static_cast<std::size_t>(second) % kSlots;
   }
 
+  void begin_second(SteadyTime now) {
+    for (std::size_t d = 0; d < base_.size(); ++d) {
+      base_[d] += slot_->bytes[d].load(std::memory_order_relaxed);
+    }
+    const auto second = std::chrono::floor<std::chrono::seconds>(now.time_since_epoch());
+    ends_ = SteadyTime(second + std::chrono::seconds(1));
+    slot_ = &slots_[index(second.count())];
+    for (auto& bytes : slot_->bytes) bytes.store(0, std::memory_order_relaxed);
+    slot_->second.store(second.count(), std::memory_order_release);
+  }
+
   std::array<Slot, kSlots> slots_;
-  std::int64_t second_ = -1;
-  Totals base_{}, last_{};
+  Slot* slot_ = slots_.data();
+  SteadyTime ends_ = SteadyTime::min();  // of the second of slot_
+  Totals base_{};                        // when that began
 };
 
 struct RelayMetrics {

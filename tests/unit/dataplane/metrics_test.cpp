@@ -235,10 +235,10 @@ TEST_F(MetricsTest, ThePeakIsTheBusiestSecondOfTheLastMinute) {
   const auto now =
       std::chrono::duration_cast<std::chrono::seconds>(clock.steady().time_since_epoch()).count();
   EXPECT_EQ(peak("from_client"), 0);
-  left.throughput.advance(now - 59, {400, 7});
-  right.throughput.advance(now - 59, {100, 0});
-  left.throughput.advance(now - 1, {850, 17});
-  right.throughput.advance(now, {180, 5});
+  left.throughput.advance(SteadyTime(std::chrono::seconds(now - 59)), {400, 7});
+  right.throughput.advance(SteadyTime(std::chrono::seconds(now - 59)), {100, 0});
+  left.throughput.advance(SteadyTime(std::chrono::seconds(now - 1)), {850, 17});
+  right.throughput.advance(SteadyTime(std::chrono::seconds(now)), {180, 5});
   EXPECT_EQ(peak("from_client"), 500);
   EXPECT_EQ(peak("from_backend"), 10);
   clock.advance(Millis(1'000));

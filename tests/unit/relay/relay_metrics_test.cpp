@@ -7,6 +7,10 @@
 namespace toyou::relay {
 namespace {
 
+SteadyTime at(std::int64_t second) {
+  return SteadyTime(std::chrono::seconds(second));
+}
+
 TEST(Sampler, LooksAtTheFirstMessageAndAtOneInThirtyOne) {
   const ManualClock clock;
   RelayMetrics metrics;
@@ -32,9 +36,9 @@ TEST(Sampler, OfABatchItLooksAtOneAtMost) {
 
 TEST(Throughput, KnowsTheBytesOfEachSecondOfTheLastMinute) {
   Throughput throughput;
-  throughput.advance(1'000, {10, 1});
-  throughput.advance(1'000, {15, 1});  // a second turn in the same second
-  throughput.advance(1'007, {115, 51});
+  throughput.advance(at(1'000), {10, 1});
+  throughput.advance(at(1'000), {15, 1});  // a second turn in the same second
+  throughput.advance(at(1'007), {115, 51});
   EXPECT_EQ(throughput.bytes(1'000, 0), 15U);
   EXPECT_EQ(throughput.bytes(1'000, 1), 1U);
   EXPECT_EQ(throughput.bytes(1'001, 0), 0U);
@@ -46,7 +50,7 @@ TEST(Throughput, ASlotIsUsedAgain) {
   Throughput throughput;
   for (std::int64_t second = 0; second < 1'000; ++second) {
     const auto total = static_cast<std::uint64_t>(second + 1) * 3;
-    throughput.advance(second, {total, 2 * total});
+    throughput.advance(at(second), {total, 2 * total});
     for (std::int64_t back = 0; back < Throughput::kSeconds && back <= second; ++back) {
       ASSERT_EQ(throughput.bytes(second - back, 0), 3U);
       ASSERT_EQ(throughput.bytes(second - back, 1), 6U);
