@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/log.hpp"
+#include "dataplane/relay/thread_order.hpp"
 
 namespace toyou {
 namespace {
@@ -54,6 +55,7 @@ void Worker::start() {
 void Worker::run() {
   const std::string name = "worker-" + std::to_string(index_);
   pthread_setname_np(pthread_self(), name.c_str());
+  relay::go_after_relays();
   sweep_.arm(kSweepEvery);
   for (;;) {
     try {

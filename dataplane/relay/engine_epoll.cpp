@@ -1,4 +1,5 @@
 #include "dataplane/relay/engine_epoll.hpp"
+#include "dataplane/relay/thread_order.hpp"
 
 #include <malloc.h>
 #include <pthread.h>
@@ -140,6 +141,7 @@ EngineStats EpollEngine::stats() const {
 // ----------------------------------------------------------------------------
 
 void EpollEngine::run() {
+  go_first();
   std::array<epoll_event, kEventsPerTurn> events;
   while (!stopping_) {
     const int count =
