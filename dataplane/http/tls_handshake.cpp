@@ -108,9 +108,9 @@ asio::awaitable<Ended> negotiate(WorkerContext& worker, Stream& stream, Guard& g
                                  const config::TablesPtr& tables) {
   Ended ended;
   // Asked for once the client has said what it wants, right before the long part of a handshake:
-  // keys are made and signed for.
+  // keys are made and signed for. One alone is soon over.
   const auto client_auth_of = [&worker, tables](std::string_view name) {
-    worker.relay.let_run();
+    if (worker.handshakes.size() > 1) worker.relay.let_run();
     return tables->client_auth(name);
   };
   auto channel = tls::Channel::accept(worker.tls, stream.socket().fd(), tables->certificates(),
