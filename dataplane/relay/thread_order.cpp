@@ -23,7 +23,7 @@ constexpr std::uint64_t kRelaySliceNs = 100'000;
 void go_first() {
   sched_attr wanted{};
   wanted.size = sizeof wanted;
-  wanted.sched_policy = SCHED_NORMAL;
+  wanted.sched_flags = SCHED_FLAG_KEEP_POLICY;  // whoever starts us may have chosen another one
   wanted.sched_nice = ::getpriority(PRIO_PROCESS, 0);
   wanted.sched_runtime = kRelaySliceNs;
   ::syscall(SYS_sched_setattr, 0, &wanted, 0U);
