@@ -17,6 +17,7 @@
 #include "dataplane/metrics/collector.hpp"
 #include "dataplane/options.hpp"
 #include "dataplane/process_state.hpp"
+#include "dataplane/relay/thread_order.hpp"
 #include "dataplane/shutdown.hpp"
 #include "dataplane/worker_set.hpp"
 
@@ -105,6 +106,7 @@ Result<void> serve(const DataplaneOptions& options, Signals& signals) {
   admin_port = servers->admin->port();
 
   workers.start();
+  relay::go_after_relays();  // we, and the threads that follow
   servers->admin->start();
   if (servers->metrics) servers->metrics->start();
   loader.start();

@@ -9,6 +9,7 @@
 
 #include "common/limits.hpp"
 #include "common/log.hpp"
+#include "dataplane/relay/thread_order.hpp"
 
 namespace toyou {
 namespace {
@@ -59,6 +60,7 @@ void Worker::start() {
 void Worker::run() {
   const std::string name = "worker-" + std::to_string(index_);
   pthread_setname_np(pthread_self(), name.c_str());
+  relay::go_after_relays();
   sweep_.arm(kSweepEvery);
   for (;;) {
     try {

@@ -107,9 +107,14 @@ asio::awaitable<Ended> refuse_every_name(WorkerContext& worker, Stream& stream, 
 asio::awaitable<Ended> negotiate(WorkerContext& worker, Stream& stream, Guard& guard,
                                  const config::TablesPtr& tables) {
   Ended ended;
-  auto channel =
-      tls::Channel::accept(worker.tls, stream.socket().fd(), tables->certificates(),
-                           [tables](std::string_view name) { return tables->client_auth(name); });
+  // Asked for once the client has said what it wants, right before the long part of a handshake:
+  // keys are made and signed for. One alone is soon over.
+  const auto client_auth_of = [&worker, tables](std::string_view name) {
+    if (worker.handshakes.size() > 1) worker.relay.let_run();
+    return tables->client_auth(name);
+  };
+  auto channel = tls::Channel::accept(worker.tls, stream.socket().fd(), tables->certificates(),
+                                      client_auth_of);
   if (!channel) co_return ended;
   stream.secure(std::move(channel));
   const error_code ec = co_await stream.handshake(guard, worker.options.tls_handshake_timeout);

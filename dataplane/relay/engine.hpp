@@ -46,6 +46,10 @@ class Engine {
   // own thread. Twice is once.
   virtual void stop() = 0;
 
+  // For another thread that is about to work for long: lets the relay go first if it has something
+  // to do and waits for this core. Any thread.
+  virtual void let_run() const = 0;
+
   [[nodiscard]] virtual EngineStats stats() const = 0;
   [[nodiscard]] virtual const RelayMetrics& metrics() const = 0;
 };

@@ -1,7 +1,9 @@
 #include "dataplane/relay/engine_epoll.hpp"
 
 #include <malloc.h>
+#include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
@@ -14,6 +16,7 @@
 #include <system_error>
 
 #include "common/limits.hpp"
+#include "dataplane/relay/thread_order.hpp"
 
 namespace toyou::relay {
 namespace {
@@ -141,7 +144,15 @@ EngineStats EpollEngine::stats() const {
 // --- the relay's thread
 // ----------------------------------------------------------------------------
 
+// A woken relay does not always get the core at once: where it has just had its share, the kernel
+// looks again at the next tick, milliseconds later.
+void EpollEngine::let_run() const {
+  pollfd asked{.fd = epoll_.get(), .events = POLLIN, .revents = 0};
+  if (::poll(&asked, 1, 0) > 0) ::sched_yield();
+}
+
 void EpollEngine::run() {
+  go_first();
   std::array<epoll_event, kEventsPerTurn> events;
   while (!stopping_) {
     const int count =

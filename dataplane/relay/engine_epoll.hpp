@@ -28,6 +28,7 @@ class EpollEngine final : public Engine {
   void adopt(Handoff handoff) override;
   void drain(Cause cause, std::chrono::milliseconds period, std::function<void()> done) override;
   void stop() override;
+  void let_run() const override;
   [[nodiscard]] EngineStats stats() const override;
   [[nodiscard]] const RelayMetrics& metrics() const override { return metrics_; }
 

@@ -21,8 +21,8 @@ Row = namedtuple("Row", "title measure fresh share shown routes", defaults=[Fals
 class Load:
     """A bench_load that is told by standard input when to go on."""
 
-    def __init__(self, bench, port, **options):
-        self.process = subprocess.Popen(bench.load_command(port, **options), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    def __init__(self, bench, port, under=(), **options):
+        self.process = subprocess.Popen([*under, *bench.load_command(port, **options)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         text=True)
 
     def read(self, seconds=240):
@@ -159,12 +159,13 @@ def many_routes(bench, peer):
 
 
 def beside(quiet, noise):
-    """p99 of a steady load alone, and beside something else: noise(bench, peer) -> options of that."""
+    """p99 of a steady load alone, and beside something else: noise(bench, peer) -> options of that. Who makes the noise
+    gets of its core what the other leaves (SCHED_IDLE): what is measured is the proxy, not how clients share a core."""
     def measure(bench, peer):
         alone = load(bench, peer, mode="rate", **quiet, **bench.window())
         options = noise(bench, peer)
         port = options.pop("port")
-        with contextlib.closing(Load(bench, port, hold=True, **options)) as other:
+        with contextlib.closing(Load(bench, port, under=("chrt", "--idle", "0"), hold=True, **options)) as other:
             time.sleep(0.7)
             busy = load(bench, peer, mode="rate", **quiet, **bench.window())
             found = other.say("stop")

@@ -174,3 +174,18 @@ def test_what_tls_can_do_here_is_said_once(launch):
         offered = "tls" in file.read().split()
     assert "OpenSSL" in line and "x25519mlkem768" in line
     assert ("offered, not used" if offered else "not offered by") in line
+
+
+
+def test_relays_go_before_all_other_threads(launch):
+    """On a busy core a handshake, a request or a reload waits for a live WebSocket, and not the other way round."""
+    toyou = launch("--workers", "2")
+    pid = toyou.child("toyou-dataplane")
+    nice = {}
+    for thread in os.listdir("/proc/%d/task" % pid):
+        with open("/proc/%d/task/%s/stat" % (pid, thread), encoding="ascii") as file:
+            name, fields = re.match(r"\d+ \((.*)\) (.*)", file.read()).groups()
+        nice[name] = int(fields.split()[16])
+    relays = {value for name, value in nice.items() if name.startswith("relay-")}
+    others = {value for name, value in nice.items() if name.startswith("worker-") or name in ("loader", "admin")}
+    assert relays and others and max(relays) < min(others), nice

@@ -102,6 +102,17 @@ def test_renegotiation_is_refused(hasty):
     assert b"no renegotiation" in output, output[-500:]
 
 
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_neither_compression_nor_early_data(hasty, version):
+    """What OpenSSL's client says of both once it has its session, which for TLS 1.3 comes after the handshake."""
+    said = subprocess.run(["openssl", "s_client", "-connect", "127.0.0.1:%d" % hasty.https, "-servername", "hasty.test", version,
+                           "-comp", "-ign_eof"], input=b"GET / HTTP/1.1\r\nHost: hasty.test\r\nConnection: close\r\n\r\n",
+                          capture_output=True, timeout=15, check=False).stdout
+    assert b"HTTP/1.1 200" in said and b"Compression: NONE" in said
+    if version == "-tls1_3":
+        assert b"Early data was not sent" in said and b"Max Early Data: 0" in said
+
+
 def test_a_downgrade_is_refused(hasty):
     """A client that was made to believe that we speak no TLS 1.3, and says so by its fallback (RFC 7507)."""
     argv = ["openssl", "s_client", "-connect", "127.0.0.1:%d" % hasty.https, "-servername", "hasty.test", "-tls1_2"]
