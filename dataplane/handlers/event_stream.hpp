@@ -28,7 +28,7 @@ class EventBoundary {
 class EventStream final : private net::Timer {
  public:
   explicit EventStream(http::Exchange& exchange);
-  ~EventStream();
+  ~EventStream() override;
   EventStream(const EventStream&) = delete;
   EventStream& operator=(const EventStream&) = delete;
 
