@@ -220,10 +220,14 @@ TEST_F(MetricsTest, ThePeakIsTheBusiestSecondOfTheLastMinute) {
   const auto now =
       std::chrono::duration_cast<std::chrono::seconds>(clock.steady().time_since_epoch()).count();
   EXPECT_EQ(peak("from_client"), 0);
-  left.throughput.advance(now - 59, {400, 7});
-  right.throughput.advance(now - 59, {100, 0});
-  left.throughput.advance(now - 1, {850, 17});
-  right.throughput.advance(now, {180, 5});
+  left.throughput.begin(now - 59, {0, 0});
+  right.throughput.begin(now - 59, {0, 0});
+  left.throughput.begin(now - 1, {400, 7});
+  right.throughput.begin(now, {100, 0});
+  left.traffic[0].bytes = 850;
+  left.traffic[1].bytes = 17;
+  right.traffic[0].bytes = 180;
+  right.traffic[1].bytes = 5;
   EXPECT_EQ(peak("from_client"), 500);
   EXPECT_EQ(peak("from_backend"), 10);
   clock.advance(Millis(1'000));
