@@ -13,8 +13,11 @@ VALUES = os.path.join(TOP, "tests", "chart", "values")
 SETS = sorted(name[:-len(".yaml")] for name in os.listdir(VALUES))
 
 
+HELM = "helm3" if os.environ.get("TOYOU_HELM") == "3" else "helm"
+
+
 def helm(*arguments):
-    return subprocess.run(["helm", *arguments], capture_output=True, text=True, check=False)
+    return subprocess.run([HELM, *arguments], capture_output=True, text=True, check=False)
 
 
 def template(*arguments, release="toyou", namespace="toyou"):

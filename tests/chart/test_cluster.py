@@ -16,7 +16,7 @@ import urllib.parse
 import pytest
 import yaml
 
-from chart_rig import CHART, SETS, TOP, container, documented_commands, helm, namespace_of, of_set, one, render, rules, workload
+from chart_rig import CHART, HELM, SETS, TOP, container, documented_commands, helm, namespace_of, of_set, one, render, rules, workload
 from kube.kube_rig import LONG, Pair
 from support import manifests
 from support.backends import Backend, serve_json
@@ -179,6 +179,8 @@ def test_commands_of_the_documents(cluster):
             continue
         if words[0] == "helm" and words[1] != "template":
             ready_for(words)
+        if HELM == "helm3" and words[0] == "helm":
+            words = [HELM, *(word for word in words[1:] if word != "--force-conflicts")]
         done = subprocess.run(words, cwd=TOP, capture_output=True, text=True, check=False)
         assert done.returncode == 0, (command, done.stderr)
         ran.append(command)

@@ -341,10 +341,10 @@ def test_every_value_is_used_and_described():
         assert re.search(r"\.%s\b" % last, templates), text + " is used nowhere"
 
 
-HELM = sorted({(name, command) for name, command in documented_commands() if " charts/toyou" in command})
+HELM_COMMANDS = sorted({(name, command) for name, command in documented_commands() if " charts/toyou" in command})
 
 
-@pytest.mark.parametrize("name,command", HELM, ids=[command[:60] for _, command in HELM])
+@pytest.mark.parametrize("name,command", HELM_COMMANDS, ids=[command[:60] for _, command in HELM_COMMANDS])
 def test_helm_commands_of_the_documents(name, command):
     """Each is rendered instead of installed."""
     words = shlex.split(command)
