@@ -96,7 +96,10 @@ void add_relays(std::vector<MetricFamily>& out, const Relays& relays, SteadyTime
     std::uint64_t most = 0;
     for (std::int64_t at = second; at > second - relay::Throughput::kSeconds; --at) {
       std::uint64_t sum = 0;
-      for (const relay::RelayMetrics* relay : relays) sum += relay->throughput.bytes(at, d);
+      for (const relay::RelayMetrics* relay : relays) {
+        const std::uint64_t total = relay->traffic[d].bytes.load(std::memory_order_relaxed);
+        sum += relay->throughput.bytes(at, d, total);
+      }
       most = std::max(most, sum);
     }
     peak.add(most, {kDirections[d]});

@@ -66,7 +66,7 @@ EpollEngine::EpollEngine(const Clock& clock, connections::Manager& manager, unsi
       sampler_(clock, metrics_),
       turn_{.now = 0,
             .buffer = buffer_,
-            .traffic = traffic_,
+            .traffic = metrics_.traffic,
             .pipes = pipes_,
             .sampler = sampler_,
             .mask_state =
@@ -137,8 +137,8 @@ void EpollEngine::stop() {
 EngineStats EpollEngine::stats() const {
   return EngineStats{.live = live_.load(std::memory_order_relaxed),
                      .adopted = adopted_.load(std::memory_order_relaxed),
-                     .from_client = copy_of(traffic_[0]),
-                     .from_backend = copy_of(traffic_[1])};
+                     .from_client = copy_of(metrics_.traffic[0]),
+                     .from_backend = copy_of(metrics_.traffic[1])};
 }
 
 // --- the relay's thread
@@ -173,7 +173,6 @@ void EpollEngine::run() {
     if (drain_) step_drain();
     bury();
     trim_after_peak();
-    end_turn();
   }
   end_all();
 }
@@ -182,11 +181,15 @@ void EpollEngine::run() {
 void EpollEngine::begin_turn() {
   turn_.began = clock_.steady();
   turn_.now = std::chrono::duration_cast<Millis>(turn_.began - origin_).count();
+  if (turn_.began >= second_ends_) begin_second();
 }
 
-void EpollEngine::end_turn() {
-  metrics_.throughput.advance(turn_.began, {traffic_[0].bytes.load(std::memory_order_relaxed),
-                                            traffic_[1].bytes.load(std::memory_order_relaxed)});
+void EpollEngine::begin_second() {
+  const auto second = std::chrono::floor<std::chrono::seconds>(turn_.began.time_since_epoch());
+  second_ends_ = SteadyTime(second + std::chrono::seconds(1));
+  metrics_.throughput.begin(second.count(),
+                            {metrics_.traffic[0].bytes.load(std::memory_order_relaxed),
+                             metrics_.traffic[1].bytes.load(std::memory_order_relaxed)});
 }
 
 int EpollEngine::wait_ms() const {

@@ -60,7 +60,7 @@ class EpollEngine final : public Engine {
   void trim_after_peak();
   [[nodiscard]] int wait_ms() const;
   void begin_turn();
-  void end_turn();
+  void begin_second();
 
   const Clock& clock_;
   connections::Manager& manager_;
@@ -75,7 +75,6 @@ class EpollEngine final : public Engine {
   std::vector<Order> inbox_;
   bool accepting_ = false;
 
-  std::array<TrafficCounters, 2> traffic_;
   RelayMetrics metrics_;
   std::atomic<std::uint64_t> live_{0};
   std::atomic<std::uint64_t> adopted_{0};
@@ -94,6 +93,7 @@ class EpollEngine final : public Engine {
   std::optional<DrainOrder> drain_;
   double drain_next_ = 0;  // milliseconds: thousands of closes may fall into one
   TimeMs drain_end_ = 0;
+  SteadyTime second_ends_{};
   std::uint64_t peak_ = 0;  // most live pairs since memory was last given back
   TimeMs trimmed_at_ = 0;
   bool stopping_ = false;

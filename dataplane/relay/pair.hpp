@@ -56,11 +56,6 @@ enum class Ending : std::uint8_t {
 std::string_view to_string(Input input);
 std::string_view to_string(Output output);
 
-// Totals of one engine: written by its thread alone, read by others.
-struct TrafficCounters {
-  std::atomic<std::uint64_t> bytes{0}, text{0}, binary{0}, continuation{0}, control{0}, messages{0};
-};
-
 // What the engine lends a pair for the length of one call.
 struct Turn {
   TimeMs now = 0;

@@ -1,13 +1,10 @@
-// What one relay counts beside the bytes and frames of engine.hpp: written by its thread alone,
-// read at scrape.
+// What one relay counts: written by its thread alone, read at scrape.
 #pragma once
 
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 
-#include "common/clock.hpp"
 #include "dataplane/metrics/counter.hpp"
 
 namespace toyou::relay {
@@ -23,26 +20,35 @@ inline constexpr std::array<double, 10> kMessageBuckets = {
 class Throughput {
  public:
   static constexpr std::int64_t kSeconds = 60;
-  using Totals = std::array<std::uint64_t, 2>;  // by connections::Direction
+  using Totals = std::array<std::uint64_t, 2>;  // since the start, by connections::Direction
 
-  // The relay's thread, at the end of each turn: `totals` since the start, `now` of that turn.
-  void advance(SteadyTime now, const Totals& totals) {
-    if (now >= ends_) begin_second(now);
+  // The relay's thread, before the first bytes of a second; seconds without any may be left out.
+  void begin(std::int64_t second, const Totals& totals) {
+    Slot& slot = slots_[index(open_.load(std::memory_order_relaxed))];
     for (std::size_t d = 0; d < totals.size(); ++d) {
-      slot_->bytes[d].store(totals[d] - base_[d], std::memory_order_relaxed);
+      slot.bytes[d].store(totals[d] - base_[d].load(std::memory_order_relaxed),
+                          std::memory_order_relaxed);
+      base_[d].store(totals[d], std::memory_order_relaxed);
     }
+    slot.second.store(open_.load(std::memory_order_relaxed), std::memory_order_release);
+    open_.store(second, std::memory_order_release);
   }
 
-  // Any thread. Bytes of that second; zero of one that is not among the last kSeconds. (A slot is
-  // used again a few seconds after its second is too old to be asked for.)
-  [[nodiscard]] std::uint64_t bytes(std::int64_t second, std::size_t direction) const {
+  // Any thread. Bytes of one of the last kSeconds, `totals` as they are now. A second that ends in
+  // this moment may get some bytes of the next one.
+  [[nodiscard]] std::uint64_t bytes(std::int64_t second, std::size_t direction,
+                                    std::uint64_t totals) const {
+    if (second == open_.load(std::memory_order_acquire)) {
+      const std::uint64_t base = base_.at(direction).load(std::memory_order_relaxed);
+      return totals > base ? totals - base : 0;
+    }
     const Slot& slot = slots_[index(second)];
     if (slot.second.load(std::memory_order_acquire) != second) return 0;
     return slot.bytes.at(direction).load(std::memory_order_relaxed);
   }
 
  private:
-  static constexpr std::size_t kSlots = 64;
+  static constexpr std::size_t kSlots = 64;  // some more: one is not used again while it is read
   static_assert(kSlots > kSeconds);
   struct Slot {
     std::atomic<std::int64_t> second{-1};
@@ -52,24 +58,18 @@ class Throughput {
     return static_cast<std::size_t>(second) % kSlots;
   }
 
-  void begin_second(SteadyTime now) {
-    for (std::size_t d = 0; d < base_.size(); ++d) {
-      base_[d] += slot_->bytes[d].load(std::memory_order_relaxed);
-    }
-    const auto second = std::chrono::floor<std::chrono::seconds>(now.time_since_epoch());
-    ends_ = SteadyTime(second + std::chrono::seconds(1));
-    slot_ = &slots_[index(second.count())];
-    for (auto& bytes : slot_->bytes) bytes.store(0, std::memory_order_relaxed);
-    slot_->second.store(second.count(), std::memory_order_release);
-  }
-
   std::array<Slot, kSlots> slots_;
-  Slot* slot_ = slots_.data();
-  SteadyTime ends_ = SteadyTime::min();  // of the second of slot_
-  Totals base_{};                        // when that began
+  std::atomic<std::int64_t> open_{-1};
+  std::array<std::atomic<std::uint64_t>, 2> base_{};
+};
+
+// What came from one side.
+struct TrafficCounters {
+  std::atomic<std::uint64_t> bytes{0}, text{0}, binary{0}, continuation{0}, control{0}, messages{0};
 };
 
 struct RelayMetrics {
+  std::array<TrafficCounters, 2> traffic;                              // by connections::Direction
   metrics::Histogram<kForwardBuckets, 1'000'000'000> forward_seconds;  // see sampler.hpp
   metrics::Histogram<kMessageBuckets, 1> message_bytes;
   Throughput throughput;

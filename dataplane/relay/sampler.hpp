@@ -1,8 +1,9 @@
-// Looks closer at one message in kEvery: how large it is, and how long it is in the proxy. That is
+// Looks closer at the last message of one read in kEvery of those that end a message: how large it
+// is, and how long it is in the proxy. That is
 // from the wake-up in which the relay reads its last byte until the other end's socket has taken
 // it: behind what other pairs do in that turn, and behind a receiver that takes nothing.
 //
-// One per relay, used by its thread. What it costs a message is one subtraction.
+// One per relay, used by its thread. What it costs a read is one subtraction.
 #pragma once
 
 #include <chrono>
@@ -20,12 +21,9 @@ class Sampler {
 
   Sampler(const Clock& clock, RelayMetrics& metrics) : clock_(clock), metrics_(metrics) {}
 
-  // `messages` more have passed: is the last of them to be looked at? The first one is.
+  // A read has ended so many messages: is the last of them to be looked at? That of the first is.
   [[nodiscard]] bool due(std::uint32_t messages) {
-    if (messages < left_) {
-      left_ -= messages;
-      return false;
-    }
+    if (messages == 0 || --left_ != 0) return false;
     left_ = kEvery;
     return true;
   }

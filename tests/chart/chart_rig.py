@@ -1,6 +1,7 @@
 """The chart as the tests use it: rendered by helm, with the value sets of values/."""
 import functools
 import os
+import re
 import subprocess
 
 import yaml
@@ -12,8 +13,11 @@ VALUES = os.path.join(TOP, "tests", "chart", "values")
 SETS = sorted(name[:-len(".yaml")] for name in os.listdir(VALUES))
 
 
+HELM = "helm3" if os.environ.get("TOYOU_HELM") == "3" else "helm"
+
+
 def helm(*arguments):
-    return subprocess.run(["helm", *arguments], capture_output=True, text=True, check=False)
+    return subprocess.run([HELM, *arguments], capture_output=True, text=True, check=False)
 
 
 def template(*arguments, release="toyou", namespace="toyou"):
@@ -58,3 +62,12 @@ def rules():
     """The rules as Prometheus reads them, with the chart's default thresholds."""
     rule = one(render("--set", "metrics.prometheusRule.enabled=true"), "PrometheusRule")
     return rule["spec"]
+
+
+def documented_commands():
+    """The shell lines of the documents that a user of the chart reads, continued lines joined."""
+    for name in ("README.md", "docs/install.md", "docs/upgrade.md", "docs/monitoring.md", "docs/alerts.md", "charts/toyou/README.md"):
+        with open(os.path.join(TOP, name), encoding="utf-8") as file:
+            text = file.read().replace("\\\n", " ")
+        for command in re.findall(r"^ {4}.*?((?:helm|kubectl) .*)$|`((?:helm|kubectl) [^`]+)`", text, re.MULTILINE):
+            yield name, re.sub(r"\s+", " ", "".join(command))

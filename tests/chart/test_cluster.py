@@ -5,6 +5,7 @@ import math
 import os
 import random
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import urllib.parse
 import pytest
 import yaml
 
-from chart_rig import CHART, SETS, TOP, container, helm, namespace_of, of_set, one, render, rules, workload
+from chart_rig import CHART, HELM, SETS, TOP, container, documented_commands, helm, namespace_of, of_set, one, render, rules, workload
 from kube.kube_rig import LONG, Pair
 from support import manifests
 from support.backends import Backend, serve_json
@@ -128,6 +129,66 @@ def test_an_upgrade_reaches_the_crd(cluster, tmp_path):
     run("uninstall", "toyou", "-n", "up")
     assert cluster.kubectl("get", "-n", "up", "websocketroutes.toyou.dev", "-o", "name").strip().endswith("/kept")
     cluster.kubectl("delete", "-n", "up", "websocketroutes.toyou.dev", "kept")
+    cluster.kubectl("delete", "crd", CRD)
+
+
+def test_an_autoscaler_keeps_its_number_of_pods(cluster):
+    """Switched on, and at each upgrade: no moment with one pod, and no quarrel about who sets the number."""
+    def replicas():
+        return json.loads(cluster.kubectl("get", "-n", "scaled", "deploy", "toyou", "-o", "json"))["spec"]["replicas"]
+
+    run("install", "toyou", CHART, "-n", "scaled", "--create-namespace", "--set", "replicas=4")
+    run("upgrade", "toyou", CHART, "-n", "scaled", "--set", "autoscaling.enabled=true")
+    assert replicas() == 4
+    cluster.kubectl("scale", "-n", "scaled", "deploy/toyou", "--replicas=7")  # as an autoscaler does
+    run("upgrade", "toyou", CHART, "-n", "scaled", "--set", "autoscaling.enabled=true,log.level=debug")
+    assert replicas() == 7
+    run("uninstall", "toyou", "-n", "scaled")
+    cluster.kubectl("delete", "crd", CRD)
+
+
+# What the documents' commands leave to tests on a node, because it needs pods.
+NEEDS_PODS = re.compile(r"helm test|kubectl( -n \S+)? (rollout|get|exec|logs|describe|port-forward|auth|delete --grace)")
+
+
+def names_in(words):
+    """What it does, to which release, in which namespace."""
+    return words[1], next(word for word in words[2:] if word[0] != "-"), words[words.index("-n" if "-n" in words else "--namespace") + 1]
+
+
+def ready_for(words):
+    """Makes of the releases what somebody has who types this command."""
+    order, release, namespace = names_in(words)
+    there = helm("status", release, "-n", namespace).returncode == 0
+    if order == "install" and there:
+        run("uninstall", release, "-n", namespace)
+    elif order in ("upgrade", "rollback", "uninstall") and not there and "--install" not in words:
+        run("install", release, CHART, "-n", namespace, "--create-namespace")
+    if order == "rollback":
+        run("upgrade", release, CHART, "-n", namespace)
+
+
+def test_commands_of_the_documents(cluster):
+    """Each is run as it stands there, in the order of the documents."""
+    for namespace in ("shop", "chat"):
+        cluster.kubectl("create", "namespace", namespace)
+    ran, last = [], {}
+    for _, command in documented_commands():
+        words = shlex.split(command.replace("REGISTRY", "registry.example.com").replace("NEW", "0.1.1"))
+        if len(words) < 4 or NEEDS_PODS.match(command) or command.startswith("kubectl apply"):  # these have tests of their own
+            continue
+        if words[0] == "helm" and words[1] != "template":
+            ready_for(words)
+        if HELM == "helm3" and words[0] == "helm":
+            words = [HELM, *(word for word in words[1:] if word != "--force-conflicts")]
+        done = subprocess.run(words, cwd=TOP, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (command, done.stderr)
+        ran.append(command)
+        if "install" in words[:2] or "--install" in words:
+            last.update([names_in(words)[1:]])
+    assert len(ran) > 15, ran
+    for release, namespace in last.items():
+        run("uninstall", release, "-n", namespace)
     cluster.kubectl("delete", "crd", CRD)
 
 

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import yaml
 
-from chart_rig import CHART, SETS, TOP, container, helm, of_set, one, render, template, workload
+from chart_rig import CHART, SETS, TOP, container, documented_commands, helm, of_set, one, render, template, workload
 
 
 def test_lint():
@@ -341,23 +341,15 @@ def test_every_value_is_used_and_described():
         assert re.search(r"\.%s\b" % last, templates), text + " is used nowhere"
 
 
-def documented_commands():
-    """The shell lines of the documents that a user of the chart reads, continued lines joined."""
-    for name in ("README.md", "docs/install.md", "docs/upgrade.md", "docs/monitoring.md", "docs/alerts.md", "charts/toyou/README.md"):
-        with open(os.path.join(TOP, name), encoding="utf-8") as file:
-            text = file.read().replace("\\\n", " ")
-        for command in re.findall(r"^ {4}((?:helm|kubectl) .*)$", text, re.MULTILINE):
-            yield name, re.sub(r"\s+", " ", command)
+HELM_COMMANDS = sorted({(name, command) for name, command in documented_commands() if " charts/toyou" in command})
 
 
-HELM = sorted({(name, command) for name, command in documented_commands() if " charts/toyou" in command})
-
-
-@pytest.mark.parametrize("name,command", HELM, ids=[command[:60] for _, command in HELM])
+@pytest.mark.parametrize("name,command", HELM_COMMANDS, ids=[command[:60] for _, command in HELM_COMMANDS])
 def test_helm_commands_of_the_documents(name, command):
     """Each is rendered instead of installed."""
     words = shlex.split(command)
-    words = [word for word in words[1:] if word not in ("install", "upgrade", "--install", "--create-namespace", "--reuse-values")]
+    words = [word for word in words[1:] if word not in ("install", "upgrade", "template", "--install", "--create-namespace", "--reuse-values",
+                                                    "--force-conflicts")]
     words[words.index("charts/toyou")] = CHART
     done = helm("template", *words)
     assert done.returncode == 0, (name, done.stderr)
