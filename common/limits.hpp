@@ -62,8 +62,8 @@ inline constexpr std::chrono::milliseconds kTlsHandshakeSlow = 3s;  // may be en
 
 // --- HTTP exchanges ---------------------------------------------------------------------------
 inline constexpr std::size_t kClientBufferBytes = 4U << 10;  // grows to kHeadBytes; idle: none
-inline constexpr std::size_t kUpstreamBufferBytes =
-    16U << 10;                                       // grows to kResponseHeadBytes; idle: none
+// Grows to kResponseHeadBytes; idle: none.
+inline constexpr std::size_t kUpstreamBufferBytes = 16U << 10;
 inline constexpr std::size_t kChunkLineBytes = 256;  // size and extensions; extensions are dropped
 inline constexpr int kInterimResponses = 16;         // 1xx before one final answer
 inline constexpr std::chrono::milliseconds kBodyTimeout = 60s;  // request body: no byte came

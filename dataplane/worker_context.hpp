@@ -23,7 +23,7 @@ class Pool;
 struct WorkerContext {
   unsigned index = 0;
   net::EventLoop& loop;
-  http::BlockPool& client_blocks;    // of input buffers
+  http::BlockPool& client_blocks;  // of input buffers
   http::BlockPool& upstream_blocks;
   const Clock& clock;
   const DataplaneOptions& options;
