@@ -12,7 +12,7 @@ using enum MetricKind;
 
 constexpr std::string_view kRoute = "kind,namespace,route";
 
-// Long, since it is the list of all.
+// Over 70 lines: it is the list of all.
 constexpr std::array<MetricInfo, static_cast<std::size_t>(BuildInfo) + 1> kTable = {{
     {WebsocketActive, "toyou_websocket_active", Gauge, kRoute, "Live WebSockets"},
     {WebsocketRouteLimit, "toyou_websocket_route_limit", Gauge, kRoute,
