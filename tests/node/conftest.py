@@ -1,9 +1,12 @@
 """Fixtures of the tests on a node. Start them with tests/node/run."""
 import os
+import subprocess
 
 import pytest
 
-from node_rig import DRAIN, Load, Node, TOP
+from node_rig import DRAIN, HERE, LONG, NODE, Load, Node, TOP, on_the_node
+from support.certificates import Authority
+from support.wait import eventually
 
 
 def pytest_sessionstart(session):
@@ -64,6 +67,44 @@ def echo(node, release):
         return namespace
 
     return make
+
+
+@pytest.fixture
+def many(node, release):
+    """The Service "many" in a namespace: a backend on the node for thousands of WebSockets."""
+    del release
+    process = subprocess.Popen([NODE, "exec", "/usr/bin/python3", os.path.join(HERE, "echo_server.py"), "7071"], stdin=subprocess.DEVNULL)
+    node.kubectl("create", "namespace", "many")
+    node.apply(*on_the_node("many", "many", 80, 7071))
+    yield "many"
+    process.kill()
+    process.wait()
+    node.kubectl("delete", "namespace", "many", "--wait=false")
+
+
+@pytest.fixture
+def metrics_adapter(node, release, tmp_path):
+    """The API server has pods' own metrics for autoscalers."""
+    del release
+    made, port = Authority(tmp_path).issue("adapter"), 8449
+    for name, text in (("crt", made.chain), ("key", made.key)):
+        (tmp_path / name).write_text(text)
+    process = subprocess.Popen([NODE, "exec", "/usr/bin/python3", os.path.join(HERE, "metrics_adapter.py"), str(tmp_path / "crt"),
+                                str(tmp_path / "key"), str(port)], stdin=subprocess.DEVNULL)
+    place = {"name": "metrics-adapter", "namespace": "kube-system"}
+    node.apply(*on_the_node(**place, port=443, target=port), {
+        "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": "v1beta1.custom.metrics.k8s.io"},
+        "spec": {"group": "custom.metrics.k8s.io", "version": "v1beta1", "groupPriorityMinimum": 100, "versionPriority": 100,
+                 "insecureSkipTLSVerify": True, "service": place}})
+    try:
+        metric = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/toyou/pods/*/toyou_websocket_active"
+        eventually(lambda: '"MetricValueList"' in node.kubectl("get", "--raw", metric, check=False), LONG, every=0.5)
+        yield
+    finally:
+        node.kubectl("delete", "apiservice", "v1beta1.custom.metrics.k8s.io")
+        node.kubectl("-n", "kube-system", "delete", "service,endpointslice", "metrics-adapter")
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Clients of one host, and what becomes of them.
 
-usage: load.py [--host NAME] [--ca FILE] ADDRESS WEBSOCKETS HTTP-CLIENTS
+usage: load.py [--host NAME] [--ca FILE] [--idle] ADDRESS WEBSOCKETS HTTP-CLIENTS
 
 WebSockets that echo two messages a second and come back when they end, HTTP requests on new connections, and
-one stream of events; over TLS, port 443, with --ca. "started" is printed when all of them work. Then lines of
+one stream of events; over TLS, port 443, with --ca. With --idle a WebSocket says nothing after its first message. "started" is printed when all of them work. Then lines of
 standard input are orders:
 
   more     prints "more" when every WebSocket and every HTTP client that is there has done its work again, twice
@@ -22,6 +22,7 @@ import base64
 import collections
 import json
 import os
+import resource
 import ssl
 import struct
 import sys
@@ -46,7 +47,8 @@ def whole(answer):
 
 class Load:
     def __init__(self, options):
-        self.address, self.host = options.address, options.host
+        self.address, self.host, self.idle = options.address, options.host, options.idle
+        self.dialling = asyncio.Semaphore(200)
         self.tls = ssl.create_default_context(cafile=options.ca) if options.ca else None
         self.begin, self.over = time.monotonic(), asyncio.Event()
         self.size = (options.websockets, options.clients)
@@ -74,9 +76,10 @@ class Load:
         while not self.over.is_set():
             try:
                 key = base64.b64encode(os.urandom(16)).decode()
-                reader, writer = await self.connect("/echo", "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-                                                    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n" % key)
-                head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+                async with self.dialling:  # so that thousands do not wait for each other until they are too late
+                    reader, writer = await self.connect("/echo", "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+                                                        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n" % key)
+                    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
                 if not head.startswith(b"HTTP/1.1 101"):
                     raise ConnectionError(head)
             except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError):
@@ -104,7 +107,7 @@ class Load:
             if got != sent:
                 return self.ended("wrong echo")
             await self.count("echoes")
-            await asyncio.sleep(0.5)
+            await (self.over.wait() if self.idle else asyncio.sleep(0.5))
         return self.ends.update(["open"])
 
     async def http(self):
@@ -152,7 +155,7 @@ class Load:
         loop = asyncio.get_running_loop()
         while (order := (await loop.run_in_executor(None, sys.stdin.readline)).strip()) not in ("end", ""):
             if order == "more":
-                await self.reach(0, self.echoes + 2 * websockets, self.http_ok + 2 * clients, self.events_seen + 1)
+                await self.reach(0, self.echoes + (0 if self.idle else 2 * websockets), self.http_ok + 2 * clients, self.events_seen + 1)
                 print("more", flush=True)
             else:
                 self.report()
@@ -168,9 +171,11 @@ class Load:
 
 
 async def main():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     parser = argparse.ArgumentParser()
     parser.add_argument("--host", default="demo.example.com")
     parser.add_argument("--ca")
+    parser.add_argument("--idle", action="store_true")
     parser.add_argument("address")
     parser.add_argument("websockets", type=int)
     parser.add_argument("clients", type=int)

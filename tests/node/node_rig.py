@@ -1,8 +1,10 @@
 """A node with Toyou on it: its commands, its pods, and clients outside of the cluster."""
+import datetime
 import json
 import os
 import subprocess
 import tempfile
+import time
 
 import yaml
 
@@ -15,6 +17,16 @@ CHART = os.path.join(TOP, "charts", "toyou")
 ADDRESS = "198.18.32.1"  # what "node lb" gives
 DRAIN = (15, 10)         # seconds: delay (the default: a busy node sees late that a pod ends), period
 LONG = 120
+
+
+def on_the_node(name, namespace, port, target):
+    """A Service for a program that listens on the node itself."""
+    place = {"name": name, "namespace": namespace}
+    return ({"apiVersion": "v1", "kind": "Service", "metadata": place, "spec": {"ports": [{"port": port, "targetPort": target}]}},
+            {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+             "metadata": {**place, "labels": {"kubernetes.io/service-name": name}},
+             "ports": [{"name": "", "port": target, "protocol": "TCP"}],
+             "endpoints": [{"addresses": ["198.18.0.1"], "conditions": {"ready": True}}]})
 
 
 class Node:
@@ -39,12 +51,24 @@ class Node:
             file.flush()
             self.kubectl("apply", "-f", file.name)
 
+    def memory(self, container):
+        """Bytes that a container of the only pod takes now, as the kubelet sees it: without what the kernel can give back."""
+        (machine,), now = self.get("nodes")["items"], time.time()
+
+        def measured():
+            said = json.loads(self.kubectl("get", "--raw", "/api/v1/nodes/%s/proxy/stats/summary" % machine["metadata"]["name"]))
+            (found,) = [c["memory"] for pod in said["pods"] if pod["podRef"]["namespace"] == "toyou"
+                        for c in pod.get("containers", []) if c["name"] == container]
+            taken = datetime.datetime.fromisoformat(found["time"].replace("Z", "+00:00")).timestamp()
+            return found["workingSetBytes"] if taken > now else None
+        return eventually(measured, LONG, every=1)
+
     def holder(self):
         """The pod whose controller writes status."""
         return self.get("-n", "toyou", "lease", "toyou-status")["spec"].get("holderIdentity", "")
 
-    def upgrade(self, **values):
-        self.helm("upgrade", "toyou", CHART, "-n", "toyou", "--reuse-values", "--set",
+    def upgrade(self, *options, **values):
+        self.helm("upgrade", "toyou", CHART, "-n", "toyou", "--reuse-values", *options, "--set",
                   ",".join("%s=%s" % pair for pair in values.items()))
         self.rolled_out("toyou")
 

@@ -1,10 +1,13 @@
 """What users of a cluster see of rollouts, failures and upgrades. One release, in the order of this file."""
+import contextlib
 import os
 import re
+import shlex
 import statistics
+import subprocess
 import time
 
-from node_rig import ADDRESS, CHART, DRAIN, LONG
+from node_rig import ADDRESS, CHART, DRAIN, LONG, NODE
 from support import manifests
 from support.certificates import Authority
 from support.toyou import TOP
@@ -80,6 +83,40 @@ def test_commands_of_the_documents(node, release):
     for command in ran:
         words = command.replace("POD", pod).replace("NAMESPACE", "toyou-demo").replace("SERVICE", "demo").split()
         assert node.kubectl(*words[1:]).strip(), command
+
+
+@contextlib.contextmanager
+def forwarded(pod, port):
+    """What `kubectl port-forward` opens on the node's own loopback address."""
+    process = subprocess.Popen([NODE, "kubectl", "-n", "toyou", "port-forward", pod, port], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, text=True)
+    try:
+        assert "Forwarding from 127.0.0.1:" + port in process.stdout.readline()
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_admin_commands_of_the_documents(node, release):
+    """The curl commands, through the port-forward commands beside them."""
+    del release
+    with open(os.path.join(TOP, "docs", "alerts.md"), encoding="utf-8") as file:
+        alerts = file.read()
+    with open(os.path.join(TOP, "docs", "install.md"), encoding="utf-8") as file:
+        install = file.read()
+    pod = node.pods()[0]
+    ports = re.findall(r"^ {4}kubectl -n toyou port-forward POD (\d+)$", alerts, re.MULTILINE)
+    commands = re.findall(r"^ {4}(curl .*)$", alerts + install, re.MULTILINE) + re.findall(r"`(curl [^`]*)`", alerts)
+    assert sorted(ports) == ["9901", "9904"] and len(commands) >= 7
+    with contextlib.ExitStack() as stack:
+        for port in ports:
+            stack.enter_context(forwarded(pod["metadata"]["name"], port))
+        for command in commands:
+            words = shlex.split(command.replace("POD-IP", pod["status"]["podIP"]).replace("$ADDRESS", ADDRESS))
+            where = "client" if ADDRESS in command else "exec"
+            assert node.run(where, words[0], "-sS", "--fail", *words[1:]).strip(), command
+        node.run("exec", "curl", "-sS", "--fail", "-X", "PUT", "127.0.0.1:9904/api/v1/log-level?level=info")
 
 
 def test_rolling_restart_closes_every_websocket_once_with_1012(node, load, figure):
@@ -241,6 +278,43 @@ def test_the_dataplane_runs_under_the_shipped_seccomp_profile(node, release):
     for pod in node.pods():
         (dataplane,) = [c for c in pod["spec"]["containers"] if c["name"] == "dataplane"]
         assert dataplane["securityContext"]["seccompProfile"] == {"type": "Localhost", "localhostProfile": name}
+
+
+def test_autoscaling_follows_live_websockets(node, load, metrics_adapter):
+    """200 of them, 50 wanted in a pod: as many pods as may be. Neither the autoscaler nor the pods that it adds cost one."""
+    del metrics_adapter
+    clients = load()
+    try:
+        node.upgrade(**{"autoscaling.enabled": "true", "autoscaling.minReplicas": 1, "autoscaling.maxReplicas": 3,
+                        "autoscaling.targetCPUUtilizationPercentage": 0, "autoscaling.targetWebSocketsPerPod": 50})
+        eventually(lambda: node.get("-n", "toyou", "hpa", "toyou")["status"].get("currentMetrics"), LONG, every=1)
+        node.settled(3)
+        seen = clients.end()
+    finally:
+        node.upgrade("--force-conflicts", **{"autoscaling.enabled": "false", "replicas": 2})
+    assert seen["http_failed"] == [] and seen["refused"] == 0 and seen["ends"] == {"open": SOCKETS}, seen["ends"]
+    node.settled(2)
+
+
+def test_memory_of_a_pod(node, load, many, figure):
+    """With the numbers that docs/install.md plans with: 64 MiB, and 16 KiB for each WebSocket."""
+    host, count = "memory.example.com", 5000
+    node.apply(manifests.ingress("many", host, "many", many))
+    node.upgrade(replicas=1)
+    node.kubectl("-n", "toyou", "rollout", "restart", "deploy/toyou")
+    node.rolled_out("toyou")
+    node.settled(1)
+    eventually(lambda: node.fetch("/", host) == "many\n", LONG, every=0.1)
+    idle = {name: node.memory(name) for name in ("dataplane", "controller")}
+    clients = load("--host", host, "--idle", websockets=count, clients=0)
+    full = {name: node.memory(name) for name in ("dataplane", "controller")}
+    seen = clients.end()
+    assert seen["ends"] == {"open": count}, seen["ends"]
+    node.upgrade(replicas=2)
+    each = (full["dataplane"] - idle["dataplane"]) / count
+    figure("memory of a pod: %s" % ", ".join("%s %.1f MB, with %d WebSockets %.1f MB" % (
+        name, idle[name] / 1e6, count, full[name] / 1e6) for name in idle), "(%.1f KiB each)" % (each / 1024))
+    assert idle["dataplane"] < 64 << 20 and 0 < each < 16 << 10
 
 
 FIRST_101 = """
