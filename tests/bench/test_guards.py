@@ -131,7 +131,9 @@ def test_a_message_allocates_nothing(allocations, name):
 # OpenSSL takes its record buffers from the heap for each read and write, so that an idle connection has none.
 @pytest.mark.parametrize("name", ["TLS echo", "event", "TLS event", "GET", "TLS GET", "open", "TLS open"])
 def test_allocations_where_there_are_some(allocations, ledger, name):
-    ledger.check("allocations, " + name, allocations.for_one(name).get("allocations", 0), 0.05)
+    # A TLS GET has a record buffer more for each time that somebody looks before the bytes are there.
+    tolerance = 0.12 if name == "TLS GET" else 0.05
+    ledger.check("allocations, " + name, allocations.for_one(name).get("allocations", 0), tolerance)
 
 
 # --- instructions ---------------------------------------------------------------------------------

@@ -63,6 +63,21 @@ struct MetricsTest : testing::Test {
     });
     tables = config::Tables::build(update, tables);
   }
+  // The certificate of a host, and what peers are known by: a bundle, one of ours.
+  void use_peers() {
+    const test::Pem early = test::make_certificate("early", test::KeyType::Ecdsa, 10);
+    const test::Pem late = test::make_certificate("late", test::KeyType::Ecdsa, 20);
+    snapshot::Update update = update_of({"chat"});
+    update.changed.emplace("authority/default/ca",
+                           snapshot::Authority{"default", "ca", late.chain + early.chain, ""});
+    update.changed.emplace(
+        "client-certificate/default/own",
+        snapshot::ClientCertificate{"default", "own", late.chain, Redacted(late.key)});
+    tables = config::Tables::build(
+        update, nullptr,
+        {test::table_of({test::secret_of("web", {"a.test"}, test::make_certificate("a.test"))}),
+         *tls::PeerTable::build(update, nullptr)});
+  }
   connections::LiveConnection open(const std::string& name) {
     auto slot = manager.acquire(state_in(*tables, name), {}, "127.0.0.1");
     EXPECT_TRUE(slot);
@@ -259,6 +274,21 @@ TEST_F(MetricsTest, HandshakesByResultAndCertificatesByExpiry) {
   EXPECT_NEAR(end, static_cast<double>(std::time(nullptr)) + 30 * 86'400.0, 60);
 }
 
+TEST_F(MetricsTest, HandshakesWithBackendsAndWhatTheyAreMadeWith) {
+  one.upstream_tls_handshakes[static_cast<std::size_t>(BackendHandshake::Ok)].add();
+  two.upstream_tls_handshakes[static_cast<std::size_t>(BackendHandshake::Certificate)].add();
+  use_peers();
+  EXPECT_EQ(value("toyou_upstream_tls_handshakes_total{result=\"ok\"}"), 1);
+  EXPECT_EQ(value("toyou_upstream_tls_handshakes_total{result=\"certificate\"}"), 1);
+  EXPECT_EQ(value("toyou_upstream_tls_handshakes_total{result=\"timeout\"}"), -1);
+  const auto now = static_cast<double>(std::time(nullptr));
+  EXPECT_NEAR(value("toyou_authority_expiry_seconds{namespace=\"default\",secret=\"ca\"}"),
+              now + 10 * 86'400.0, 60);
+  EXPECT_NEAR(
+      value("toyou_client_certificate_expiry_seconds{namespace=\"default\",secret=\"own\"}"),
+      now + 20 * 86'400.0, 60);
+}
+
 TEST(StatusCounters, AnyStatusHasAPlace) {
   StatusCounters counters;
   for (unsigned status = 0; status < 1000; ++status) counters.add(status);
@@ -276,12 +306,10 @@ TEST(StatusCounters, AnyStatusHasAPlace) {
 
 // Every family on the page stands in the catalogue with that type and those labels.
 TEST_F(MetricsTest, ThePageSaysWhatTheCatalogueSays) {
-  tables = config::Tables::build(
-      update_of({"chat"}), nullptr,
-      {test::table_of({test::secret_of("web", {"a.test"}, test::make_certificate("a.test"))}),
-       nullptr});
+  use_peers();
   const auto state = state_in(*tables, "chat");
   one.tls_handshakes[0].add();
+  one.upstream_tls_handshakes[0].add();
   one.proxy_headers[0].add();
   one.route(*state).answered(snapshot::Protocol::WebSocket, 101);
   one.route(*state).websocket_refused[0].add();
