@@ -257,6 +257,7 @@ def test_a_handshake_under_way_at_the_end_holds_nothing_up(world, authority):
     with Connection(place.https) as half, Connection(place.https, tls=over_tls("end.test")) as idle:
         half.send(hello("end.test")[:50])
         eventually(lambda: place.dataplane.metrics()["toyou_client_connections"] == 2)
+        eventually(lambda: sum(place.handshakes().values()) == 1)  # the idle one's is over at our end, too
         started = time.monotonic()
         place.dataplane.stop()
         assert time.monotonic() - started < 5 * SLOW
