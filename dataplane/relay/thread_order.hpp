@@ -12,7 +12,7 @@ namespace toyou::relay {
 void go_first();
 
 // The calling thread, and every one that it starts from now on, is none. Cannot be undone. Of what
-// a busy core has it gets a sixth at least, however much its relay has to do.
+// a busy core has it gets two fifths at least, however much its relay has to do.
 void go_after_relays();
 
 }  // namespace toyou::relay
