@@ -93,7 +93,9 @@ inline constexpr std::size_t kIdleSplicePipes = 4;
 inline constexpr std::size_t kEarlyBytes = 64U << 10;  // bytes read past the 101 or the request
 
 // --- controller -----------------------------------------------------------------------------
-inline constexpr std::chrono::milliseconds kPublishQuiet = 10ms;
+// A change is published that long after it came alone, after the last of a series, after the first.
+inline constexpr std::chrono::milliseconds kPublishAlone = 1ms;
+inline constexpr std::chrono::milliseconds kPublishSeries = 10ms;
 inline constexpr std::chrono::milliseconds kPublishMax = 100ms;
 inline constexpr int kListPageSize = 500;  // the API server's answers are held in memory whole
 
