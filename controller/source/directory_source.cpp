@@ -37,6 +37,12 @@ bool is_manifest_name(std::string_view name) {
          (name.ends_with(".yaml") || name.ends_with(".yml") || name.ends_with(".json"));
 }
 
+// Of editors, and of whoever writes a file elsewhere before it is renamed. Not "..data", which the
+// kubelet renames to change all files of a volume at once.
+bool is_private_name(std::string_view name) {
+  return name.starts_with('.') && !name.starts_with("..");
+}
+
 // Tells two contents of a path apart without reading them.
 struct Fingerprint {
   dev_t device = 0;
@@ -134,12 +140,12 @@ class DirectoryFollower {
     if (is_manifest_name(event.name)) {
       if ((event.mask & (IN_CREATE | IN_MODIFY)) != 0) {
         writing_[event.name] = now;
-      } else if ((event.mask & IN_ATTRIB) != 0) {
-        dirty_.insert(event.name);
-      } else {
-        writing_.erase(event.name);
-        dirty_.insert(event.name);
+        return;  // there is nothing to be read before it is closed
       }
+      if ((event.mask & IN_ATTRIB) == 0) writing_.erase(event.name);
+      dirty_.insert(event.name);
+    } else if (is_private_name(event.name)) {
+      return;
     }
     events_.note(now);
   }
