@@ -138,9 +138,11 @@ class Site:
         self.update(spec)
         eventually(lambda: gateway.condition(self.kind, name, "Programmed") == ("True", "Programmed"))
 
-    def update(self, spec):
+    def update(self, spec, annotations=None):
+        """`spec` of a WebSocketRoute; None: an Ingress, with these annotations."""
         if spec is None:
             route = manifests.ingress(self.name, self.host, self.name)
+            route["metadata"]["annotations"] = annotations or {}
             if self.secure:
                 route["spec"]["tls"] = [{"secretName": "sites"}]
         else:
