@@ -239,6 +239,31 @@ def test_a_route_of_http_alone_ends_its_streams_the_same_way(dataplane_alone):
     dataplane.await_log("protocol=http .*status=200 cause=drain")
 
 
+def test_a_client_that_does_not_read_its_stream_does_not_hold_the_drain(dataplane_alone):
+    full = threading.Event()
+
+    def backend(peer):
+        peer.request()
+        peer.send(EVENTS + b"Transfer-Encoding: chunked\r\n\r\n")
+        peer.sock.settimeout(1)
+        try:
+            while True:
+                peer.send(in_chunks(b"data: %s\n\n" % (b"x" * 65536)))
+        except TimeoutError:
+            full.set()  # every buffer on the way to the client
+        peer.sock.settimeout(None)
+        peer.wait_for_end()
+
+    dataplane = dataplane_alone(handler=backend)
+    with Connection(dataplane.http) as connection:
+        connection.send_request(host=dataplane.host, **ASKED)
+        assert connection.head().status == 200
+        assert full.wait(20 * SLOW)
+        dataplane.send_signal(signal.SIGTERM)
+        assert dataplane.wait(20 * SLOW) == 0
+    dataplane.await_log("protocol=sse .*cause=drain")
+
+
 def test_an_answer_that_is_no_stream_is_finished(dataplane_alone):
     """Whatever the client's Accept said."""
     rest = threading.Event()
