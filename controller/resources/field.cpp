@@ -100,6 +100,11 @@ std::map<std::string, std::string> Field::text_map() const {
     return map;
   }
   for (const auto& [name, value] : value_->items()) {
+    // As the API server reads it. What is asked for in vain is refused; what is absent is not.
+    if (value.is_null()) {
+      map.emplace(name, "");
+      continue;
+    }
     const Field entry(value, member_path(path_, name), *problems_);
     if (auto text = entry.text()) map.emplace(name, std::move(*text));
   }

@@ -91,6 +91,14 @@ std::vector<std::string> split_list(std::string_view annotation) {
   return elements;
 }
 
+bool is_our_annotation(std::string_view name) {
+  const std::string_view prefix = name.substr(0, kOurAnnotationPrefix.size());
+  return std::equal(prefix.begin(), prefix.end(), kOurAnnotationPrefix.begin(),
+                    kOurAnnotationPrefix.end(), [](char c, char wanted) {
+                      return (c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c) == wanted;
+                    });
+}
+
 bool is_dns_name(std::string_view name) {
   return !name.empty() && name.size() <= limits::kHostBytes &&
          std::all_of(name.begin(), name.end(),
@@ -141,8 +149,7 @@ Metadata read_metadata(const Field& object, Scope scope) {
   }
   meta.annotations = metadata.member("annotations").text_map();
   std::erase_if(meta.annotations, [](const auto& annotation) {
-    return annotation.first != kLegacyClassAnnotation &&
-           !annotation.first.starts_with(kOurAnnotationPrefix);
+    return annotation.first != kLegacyClassAnnotation && !is_our_annotation(annotation.first);
   });
   return meta;
 }

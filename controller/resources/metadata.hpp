@@ -18,6 +18,10 @@ Metadata read_metadata(const Field& object, Scope scope);
 // DNS-1123 subdomain, as the API server asks of the names of all kinds that we read.
 bool is_dns_name(std::string_view name);
 
+// toyou.dev/..., in any case of letters: the API server takes them all, and who wrote it asks for
+// something.
+bool is_our_annotation(std::string_view name);
+
 // "team-b, team-c": the elements of an annotation that is a list. Empty ones are left out.
 std::vector<std::string> split_list(std::string_view annotation);
 

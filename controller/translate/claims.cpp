@@ -62,7 +62,7 @@ void read_annotations(const resources::Metadata& meta, Claims& claims) {
       addresses.deny = read_ranges(name, value, claims);
     } else if (claims.is_ingress() && resources::is_client_auth_annotation(name)) {
       continue;  // read with the hosts that it is for
-    } else if (name.starts_with(resources::kOurAnnotationPrefix)) {
+    } else if (resources::is_our_annotation(name)) {
       const std::string field = resources::member_path("metadata.annotations", name);
       claims.refused = true;
       claims.defects.push_back(

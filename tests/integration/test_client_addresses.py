@@ -185,6 +185,17 @@ def test_annotations_of_an_ingress(gateway, site):
     assert DENY + "][1] has bits set after its prefix: the range is 127.0.0.0/8" in message
 
 
+@pytest.mark.parametrize("name", [ALLOW, DENY, ALLOW.replace("toyou", "Toyou"), ALLOW[:-1]])
+@pytest.mark.parametrize("value", ["", " , ", None])
+def test_an_annotation_that_holds_nothing_opens_no_door(gateway, site, name, value):
+    place = site(any_protocol)
+    assert served(place.port, place.host)
+    place.update(None, {name: value})
+    refused = eventually(lambda: (answer := place.fetch()).status == 503 and answer)
+    assert refused.json["cause"] == "refused"
+    assert name in gateway.message("Ingress", place.name, "Accepted")
+
+
 def test_a_list_that_cannot_be_read_refuses_the_route(gateway, site):
     place = site(any_protocol, lists(["127.0.0.0/8"]))
     place.update(lists(["127.0.0.0/8", "localhost"]))

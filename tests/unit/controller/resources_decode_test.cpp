@@ -88,11 +88,17 @@ TEST(DecodeMetadata, KeepsTheAnnotationsThatAreRead) {
   json value = ingress(json::object());
   value["metadata"]["annotations"] = {{"toyou.dev/shared-with", "b"},
                                       {"kubernetes.io/ingress.class", ""},
+                                      {"toyou.dev/allow-client-addresses", nullptr},
+                                      {"Toyou.DEV/deny-client-addresses", "::1"},
+                                      {"toyou.device/x", "y"},
+                                      {"toyou.dev", "y"},
                                       {"kubectl.kubernetes.io/last-applied-configuration", "{}"}};
   const auto decoded = decode_ingress(value);
   ASSERT_TRUE(decoded.has_value());
   const std::map<std::string, std::string> expected{{"toyou.dev/shared-with", "b"},
-                                                    {"kubernetes.io/ingress.class", ""}};
+                                                    {"kubernetes.io/ingress.class", ""},
+                                                    {"toyou.dev/allow-client-addresses", ""},
+                                                    {"Toyou.DEV/deny-client-addresses", "::1"}};
   EXPECT_EQ(decoded->meta.annotations, expected);
 }
 
