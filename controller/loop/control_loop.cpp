@@ -107,7 +107,7 @@ ControlLoop::Steady::time_point ControlLoop::next_wake() const {
 
 // nullopt: nothing to publish, or not yet allowed to.
 std::optional<ControlLoop::Steady::time_point> ControlLoop::publish_due() const {
-  if (!intake_.synced()) return std::nullopt;
+  if (!intake_.synced() || intake_.within_group()) return std::nullopt;
   const auto due = changes_.due();
   return due && retry_at_ ? std::max(*due, *retry_at_) : due;
 }

@@ -24,6 +24,14 @@ void EventQueue::remove(resources::ObjectKey key) {
   push(Remove{std::move(key)});
 }
 
+void EventQueue::begin_group() {
+  push(Group{.begins = true});
+}
+
+void EventQueue::end_group() {
+  push(Group{.begins = false});
+}
+
 void EventQueue::synced() {
   push(Synced{});
 }

@@ -21,11 +21,14 @@ struct Upsert {
 struct Remove {
   resources::ObjectKey key;
 };
+struct Group {
+  bool begins = false;  // else it ends
+};
 struct Synced {};
 struct Problems {
   std::vector<source::InputProblem> problems;
 };
-using Event = std::variant<Upsert, Remove, Synced, Problems>;
+using Event = std::variant<Upsert, Remove, Group, Synced, Problems>;
 
 class EventQueue final : public source::Sink {
  public:
@@ -36,6 +39,8 @@ class EventQueue final : public source::Sink {
   void upsert(nlohmann::json object, std::string origin) override;
   void upsert_from_file(nlohmann::json object, source::TextPosition position) override;
   void remove(resources::ObjectKey key) override;
+  void begin_group() override;
+  void end_group() override;
   void synced() override;
   void problems(std::vector<source::InputProblem> problems) override;
 

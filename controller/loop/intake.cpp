@@ -40,6 +40,10 @@ bool before(const source::InputProblem& a, const source::InputProblem& b) {
 bool Intake::apply(Event event) {
   if (const auto* upsert = std::get_if<Upsert>(&event)) return apply_upsert(*upsert);
   if (const auto* removal = std::get_if<Remove>(&event)) return apply_removal(removal->key);
+  if (const auto* group = std::get_if<Group>(&event)) {
+    within_group_ = group->begins;
+    return false;
+  }
   if (auto* problems = std::get_if<Problems>(&event)) {
     of_source_ = std::move(problems->problems);
     unsettled_ = true;

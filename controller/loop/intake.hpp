@@ -33,6 +33,8 @@ class Intake {
     return std::exchange(changed_, {});
   }
   [[nodiscard]] bool synced() const { return synced_; }
+  // The rest of what belongs together is still to come, however long the source's thread takes.
+  [[nodiscard]] bool within_group() const { return within_group_; }
   // As of the last settle(), sorted by file, line and field.
   [[nodiscard]] const std::vector<source::InputProblem>& problems() const { return problems_; }
 
@@ -45,6 +47,7 @@ class Intake {
   store::ObjectStore objects_;
   std::set<resources::ObjectKey> changed_;
   bool synced_ = false;
+  bool within_group_ = false;
   std::vector<source::InputProblem> of_source_;
   std::map<resources::ObjectKey, source::InputProblem> of_objects_;
   std::vector<source::InputProblem> problems_;

@@ -142,7 +142,9 @@ std::vector<InputProblem> ManifestSet::collect_problems() const {
 
 void ManifestSet::report(Sink& sink) {
   if (!std::exchange(changed_, false)) return;
+  sink.begin_group();
   report_objects(sink);
+  sink.end_group();
   std::vector<InputProblem> problems = collect_problems();
   if (!reported_ || !same(problems, problems_)) {
     problems_ = problems;

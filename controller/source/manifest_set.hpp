@@ -25,8 +25,8 @@ class ManifestSet {
   void set_unreadable(const std::string& file, InputProblem problem);
   void remove(const std::string& file);
 
-  // Reports to the sink what the calls since the last report changed. Costs what changed, and a
-  // look at each file's problems.
+  // Reports to the sink what the calls since the last report changed, as one group. Costs what
+  // changed, and a look at each file's problems.
   void report(Sink& sink);
 
  private:

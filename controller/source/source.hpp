@@ -41,6 +41,10 @@ class Sink {
     upsert(std::move(object), std::move(position.file) + ":" + line);
   }
   virtual void remove(resources::ObjectKey key) = 0;
+  // What is reported in between is put into force in one piece: the objects of a file, and of files
+  // that changed at once. By one thread in turn, never within each other.
+  virtual void begin_group() {}
+  virtual void end_group() {}
   // Everything that existed at the start has been reported. Called once.
   virtual void synced() = 0;
   // The whole current list of problems with the input; replaces the one before.

@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,6 +38,9 @@ class RecordingSink final : public Sink {
     std::map<ObjectKey, int> removals;
     std::vector<InputProblem> problems;
     int synced = 0;
+    std::vector<std::set<ObjectKey>> groups;  // reported, or removed, in one
+    bool within_group = false;
+    int outside = 0;  // objects reported or removed in no group
   };
 
   void upsert(nlohmann::json object, std::string origin) override {
@@ -46,13 +50,24 @@ class RecordingSink final : public Sink {
       seen_.objects[key] = object.value("marker", "");
       seen_.origins[key] = std::move(origin);
       ++seen_.upserts[key];
+      note_group(key);
     });
   }
   void remove(ObjectKey key) override {
     note([&] {
       seen_.objects.erase(key);
       ++seen_.removals[key];
+      note_group(key);
     });
+  }
+  void begin_group() override {
+    note([&] {
+      seen_.within_group = true;
+      seen_.groups.emplace_back();
+    });
+  }
+  void end_group() override {
+    note([&] { seen_.within_group = false; });
   }
   void synced() override {
     note([&] { ++seen_.synced; });
@@ -73,6 +88,13 @@ class RecordingSink final : public Sink {
   }
 
  private:
+  void note_group(const ObjectKey& key) {
+    if (seen_.within_group) {
+      seen_.groups.back().insert(key);
+    } else {
+      ++seen_.outside;
+    }
+  }
   template <class F>
   void note(F&& f) {
     const std::lock_guard lock(mutex_);
@@ -137,6 +159,17 @@ TEST_F(DirectorySourceTest, ReportsWhatIsThereBeforeSynced) {
   }
   EXPECT_EQ(seen.origins.at(ingress("a2")), directory / "a.yaml" + ":7");
   EXPECT_TRUE(seen.problems.empty());
+}
+
+TEST_F(DirectorySourceTest, ObjectsThatChangeAtOnceAreOneGroup) {
+  directory.write("a.yaml", manifest("old") + manifest("kept"));
+  start();
+  directory.replace("a.yaml", manifest("kept", "x") + manifest("new") + manifest("more"));
+  await([](const auto& seen) { return seen.removals.contains(ingress("old")); });
+  const auto seen = await([](const auto& s) { return !s.within_group; });
+  EXPECT_EQ(seen.groups.back(),
+            (std::set{ingress("old"), ingress("kept"), ingress("new"), ingress("more")}));
+  EXPECT_EQ(seen.outside, 0);
 }
 
 TEST_F(DirectorySourceTest, AnEmptyDirectorySyncs) {

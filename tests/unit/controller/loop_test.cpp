@@ -164,6 +164,28 @@ TEST_F(LoopTest, NothingIsPublishedBeforeTheSourceHasSynced) {
   EXPECT_EQ(readiness(loop->state()).status, 200);
 }
 
+// However long the source's thread is kept from going on.
+TEST_F(LoopTest, AGroupIsPublishedInOnePiece) {
+  options.waits = {0ms, 0ms, 0ms};
+  start();
+  source.sink->synced();
+  ASSERT_TRUE(await_generation(1));
+  const auto problems = [&](std::size_t count) {
+    source.sink->problems(std::vector<source::InputProblem>(count, {"f.yaml", 1, "", "x"}));
+    return eventually([&] { return metrics.input_problems.Value() == static_cast<double>(count); });
+  };
+  source.sink->begin_group();
+  upsert(service());
+  ASSERT_TRUE(problems(1));
+  upsert(ingress("web", "web.test"));
+  ASSERT_TRUE(problems(2));
+  ASSERT_TRUE(problems(3));  // turns of the loop that would have published
+  EXPECT_EQ(metrics.translations.Value(), 1);
+  source.sink->end_group();
+  ASSERT_TRUE(await_generation(2));
+  EXPECT_EQ(metrics.translations.Value(), 2);
+}
+
 TEST_F(LoopTest, AnEmptyInputIsASnapshotToo) {
   start();
   source.sink->synced();
