@@ -69,7 +69,7 @@ inline constexpr std::size_t kChunkLineBytes = 256;  // size and extensions; ext
 inline constexpr int kInterimResponses = 16;         // 1xx before one final answer
 inline constexpr std::chrono::milliseconds kBodyTimeout = 60s;  // request body: no byte came
 inline constexpr std::chrono::milliseconds kSendTimeout = 60s;  // a peer took no byte
-inline constexpr std::chrono::milliseconds kEventEndTime = 5s;  // drain: for the event under way
+inline constexpr std::chrono::milliseconds kEventEndTime = 3s;  // drain: for the event under way
 inline constexpr std::chrono::milliseconds kLingerTime = 2s;    // for a client still sending
 inline constexpr std::size_t kLingerBytes = 1U << 20;
 

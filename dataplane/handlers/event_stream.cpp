@@ -53,10 +53,13 @@ void EventStream::begin_write(const http::Pieces& pieces) {
 }
 
 // At a random time of the drain period: EventSource clients come back at once, and should not all
-// do so in the same moment.
+// do so in the same moment. They ask by GET. What answers a POST mostly ends soon, and nobody would
+// ask for the rest of it: it has the whole period.
 void EventStream::on_drain() {
-  const auto period = static_cast<std::uint64_t>(x_.worker.options.drain_period.count());
-  arm(Millis(static_cast<Millis::rep>(x_.worker.pool.balancer().random(period))));
+  const Millis period = x_.worker.options.drain_period;
+  if (x_.method != "GET") return arm(period);
+  const auto at = x_.worker.pool.balancer().random(static_cast<std::uint64_t>(period.count()));
+  arm(Millis(static_cast<Millis::rep>(at)));
 }
 
 void EventStream::on_timer() {
@@ -69,6 +72,8 @@ void EventStream::on_timer() {
 }
 
 bool is_event_stream(const http::ResponseHead& head) {
+  using Kind = http::Framing::Kind;
+  if (head.framing.kind != Kind::Chunked && head.framing.kind != Kind::UntilClose) return false;
   const http::Field* const type = head.fields.find(http::FieldId::content_type);
   if (type == nullptr) return false;
   const std::string_view essence = type->value.substr(0, type->value.find(';'));

@@ -54,7 +54,8 @@ class EventStream final : private net::Timer {
   DrainSignal::Subscription subscription_;
 };
 
-// Whether the response is one, by its Content-Type.
+// Whether the response is one, by its Content-Type. A body of a known length is not: it ends by
+// itself, and half of it is not worth having.
 [[nodiscard]] bool is_event_stream(const http::ResponseHead& head);
 
 }  // namespace toyou::handlers

@@ -218,6 +218,35 @@ def test_a_stream_whose_request_is_still_being_sent(dataplane_alone):
     assert dataplane.wait(20 * SLOW) == 0
 
 
+def test_the_answer_to_a_post_has_the_whole_period(dataplane_alone):
+    """Nobody asks for the rest of it, as an EventSource would: a moment at random would lose it without need."""
+    rest = threading.Event()
+
+    def backend(peer):
+        peer.request()
+        peer.send(EVENTS + b"Transfer-Encoding: chunked\r\n\r\n" + in_chunks(b"data: 1\n\n"))
+        rest.wait(20)
+        peer.send(in_chunks(b"data: 2\n\n") + b"0\r\n\r\n")
+        peer.wait_for_end()
+
+    dataplane = dataplane_alone("--drain-period", "%ds" % (6 * SLOW), handler=backend)
+    streams = []
+    for _ in range(16):
+        connection = Connection(dataplane.http, timeout=20)
+        connection.send_request(host=dataplane.host, **REQUESTS["posted"])
+        streams.append((connection, read_chunks(connection.stream, connection.head())))
+        assert next(streams[-1][1]) == b"data: 1\n\n"
+    dataplane.send_signal(signal.SIGTERM)
+    eventually(lambda: stopped_listening(dataplane.http))
+    assert not streams[0][0].ends_within(2 * SLOW)
+    rest.set()
+    for connection, chunks in streams:
+        connection.sock.settimeout(20)
+        assert list(chunks) == [b"data: 2\n\n"]
+        connection.close()
+    assert dataplane.wait(20 * SLOW) == 0
+
+
 def test_a_route_of_http_alone_ends_its_streams_the_same_way(dataplane_alone):
     def backend(peer):
         peer.request()
@@ -264,13 +293,14 @@ def test_a_client_that_does_not_read_its_stream_does_not_hold_the_drain(dataplan
     dataplane.await_log("protocol=sse .*cause=drain")
 
 
-def test_an_answer_that_is_no_stream_is_finished(dataplane_alone):
-    """Whatever the client's Accept said."""
+@pytest.mark.parametrize("content_type", [b"text/plain", b"text/event-stream"])
+def test_an_answer_that_is_no_stream_is_finished(dataplane_alone, content_type):
+    """Whatever the client's Accept said. What has a length is no stream whatever its type, as it ends by itself."""
     rest = threading.Event()
 
     def backend(peer):
         peer.request()
-        peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n\r\n1\n\n45")
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: 10\r\n\r\n123\n\n" % content_type)
         rest.wait(20)
         peer.send(b"67890")
         peer.wait_for_end()
@@ -279,7 +309,7 @@ def test_an_answer_that_is_no_stream_is_finished(dataplane_alone):
     with Connection(dataplane.http, timeout=20) as connection:
         connection.send_request(host=dataplane.host, headers=[("Accept", "text/event-stream")])
         assert connection.head().headers.get("Content-Length") == "10"
-        assert connection.stream.exactly(5) == b"1\n\n45"
+        assert connection.stream.exactly(5) == b"123\n\n"
         dataplane.send_signal(signal.SIGTERM)
         eventually(lambda: stopped_listening(dataplane.http))
         assert not connection.ends_within(1.2)

@@ -55,10 +55,23 @@ TEST(EventStream, IsToldByTheContentType) {
   };
   for (const auto& [value, is_one] : cases) {
     http::ResponseHead head;
+    head.framing.kind = http::Framing::Kind::Chunked;
     head.fields.add(http::FieldId::content_type, "Content-Type", value);
     EXPECT_EQ(is_event_stream(head), is_one) << value;
   }
   EXPECT_FALSE(is_event_stream(http::ResponseHead{}));
+}
+
+TEST(EventStream, HasAnEndThatNobodyKnows) {
+  using Kind = http::Framing::Kind;
+  const std::pair<Kind, bool> cases[] = {
+      {Kind::None, false}, {Kind::Length, false}, {Kind::Chunked, true}, {Kind::UntilClose, true}};
+  for (const auto& [kind, is_one] : cases) {
+    http::ResponseHead head;
+    head.framing = {kind, 100};
+    head.fields.add(http::FieldId::content_type, "Content-Type", "text/event-stream");
+    EXPECT_EQ(is_event_stream(head), is_one) << static_cast<int>(kind);
+  }
 }
 
 }  // namespace
