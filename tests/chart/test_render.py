@@ -117,7 +117,8 @@ CONSEQUENCES = [
     # One pod in the time that a pod takes to drain.
     ("autoscaling.enabled=true,drain.period=300", "HorizontalPodAutoscaler", "spec.behavior.scaleDown.policies",
      [{"type": "Pods", "value": 1, "periodSeconds": 325}]),
-    ("autoscaling.enabled=true,drain.delay=0,drain.period=0", "HorizontalPodAutoscaler", "spec.behavior.scaleDown.policies.0.periodSeconds", 60),
+    ("autoscaling.enabled=true,drain.period=3600", "HorizontalPodAutoscaler", "spec.behavior.scaleDown.policies.0.periodSeconds", 1800),
+    ("autoscaling.enabled=true,drain.period=900", "HorizontalPodAutoscaler", "spec.behavior.scaleDown.stabilizationWindowSeconds", 925),
     ("podDisruptionBudget.maxUnavailable=30%", "PodDisruptionBudget", "spec.maxUnavailable", "30%"),
     ("podDisruptionBudget.maxUnavailable=null,podDisruptionBudget.minAvailable=2", "PodDisruptionBudget", "spec.minAvailable", 2),
     ("podDisruptionBudget.enabled=false", "PodDisruptionBudget", "", None),
