@@ -1,4 +1,5 @@
 """What the chart renders to, and what it refuses. Needs helm, no cluster."""
+import glob
 import json
 import os
 import re
@@ -8,7 +9,8 @@ import subprocess
 import pytest
 import yaml
 
-from chart_rig import CHART, SETS, TOP, container, documented_commands, helm, of_set, one, render, template, workload
+from chart_rig import CHART, SETS, TOP, container, helm, of_set, one, render, template, workload
+from support import documents
 
 
 def test_lint():
@@ -342,7 +344,7 @@ def test_every_value_is_used_and_described():
         assert re.search(r"\.%s\b" % last, templates), text + " is used nowhere"
 
 
-HELM_COMMANDS = sorted({(name, command) for name, command in documented_commands() if " charts/toyou" in command})
+HELM_COMMANDS = sorted({(name, command) for name, command in documents.commands() if " charts/toyou" in command})
 
 
 @pytest.mark.parametrize("name,command", HELM_COMMANDS, ids=[command[:60] for _, command in HELM_COMMANDS])
@@ -356,11 +358,23 @@ def test_helm_commands_of_the_documents(name, command):
     assert done.returncode == 0, (name, done.stderr)
 
 
-def test_folders_in_the_documents_exist():
-    found = [(name, folder) for name, command in documented_commands() for folder in re.findall(r"apply -k (\S+)", command)]
-    assert found
-    for name, folder in found:
-        assert os.path.exists(os.path.join(TOP, folder, "kustomization.yaml")), (name, folder)
+FLAGS = sorted({flags for name in documents.DOCUMENTS for flags in re.findall(r"`(--set[^`]*)`", documents.read(name))})
+
+
+@pytest.mark.parametrize("flags", FLAGS)
+def test_flags_in_sentences_of_the_documents(flags):
+    render("--set", "metrics.serviceMonitor.enabled=true", *shlex.split(flags))
+
+
+def test_every_command_of_the_documents_is_run_by_a_test():
+    """Whoever runs some gets them from documents.matching()."""
+    patterns = []
+    for folder in ("chart", "node"):
+        for name in glob.glob(os.path.join(TOP, "tests", folder, "*.py")):
+            with open(name, encoding="utf-8") as file:
+                patterns += re.findall(r'documents\.matching\(r"(.*?)"\)', file.read())
+    assert len(patterns) > 5
+    assert not [command for _, command in documents.commands() if not any(re.match(pattern, command) for pattern in patterns)]
 
 
 def shared_libraries(program):
