@@ -377,6 +377,16 @@ def test_every_command_of_the_documents_is_run_by_a_test():
     assert not [command for _, command in documents.commands() if not any(re.match(pattern, command) for pattern in patterns)]
 
 
+def test_the_overlay_of_the_documents(tmp_path):
+    """docs/install.md, "Without Helm": the image is replaced in all containers."""
+    (overlay,) = re.findall(r"```yaml\n(.*?)```", documents.read("docs/install.md"), re.DOTALL)
+    overlay = overlay.replace("https://…/deploy", os.path.relpath(os.path.join(TOP, "deploy"), tmp_path)).replace("REGISTRY", "registry.example.com")
+    (tmp_path / "kustomization.yaml").write_text(overlay)
+    done = subprocess.run(["kubectl", "kustomize", str(tmp_path)], check=True, capture_output=True, text=True)
+    objects = list(yaml.safe_load_all(done.stdout))
+    assert {container(objects, name)["image"] for name in ("controller", "dataplane")} == {"registry.example.com/toyou:0.1.0"}
+
+
 def shared_libraries(program):
     listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
     return set(re.findall(r"=> (/\S+)", listed))
