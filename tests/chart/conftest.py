@@ -19,7 +19,8 @@ def cluster():
     if "CLUSTER_DIR" not in os.environ:
         pytest.skip("there is no API server: Go 1.24 or newer builds it")
     it = Cluster()
-    it.kubectl("apply", "--server-side", "-f", os.path.join(os.environ["KUBEBUILDER_ASSETS"], "operator-crds"))
+    crds = os.path.realpath(os.path.join(os.environ["KUBEBUILDER_ASSETS"], "operator-crds"))  # kubectl follows no link
+    it.kubectl("apply", "--server-side", "-f", crds)
     it.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
     it.kubectl("apply", "-f", "-", objects=[
         {"apiVersion": "v1", "kind": "Namespace",
