@@ -20,7 +20,8 @@ def cluster():
         pytest.skip("there is no API server: Go 1.24 or newer builds it")
     it = Cluster()
     for folder in ("operator-crds", "cert-manager-crds"):
-        it.kubectl("apply", "--server-side", "-f", os.path.join(os.environ["KUBEBUILDER_ASSETS"], folder))
+        crds = os.path.realpath(os.path.join(os.environ["KUBEBUILDER_ASSETS"], folder))  # kubectl follows no link
+        it.kubectl("apply", "--server-side", "-f", crds)
     it.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
     it.kubectl("apply", "-f", "-", objects=[
         {"apiVersion": "v1", "kind": "Namespace",

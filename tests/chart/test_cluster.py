@@ -332,6 +332,16 @@ def test_the_rights_are_those_that_are_used(cluster, pair):
     check_rights("system:serviceaccount:%s:toyou" % NAMESPACE, granted(render(namespace=NAMESPACE)))
 
 
+def test_no_deprecated_api_is_asked_for(cluster, pair):
+    """By the controller, nor by Helm for the chart: the API server counts the requests for what will be gone."""
+    del pair
+    all_is_done(cluster, NAMESPACE)
+    counted = re.findall(r'^apiserver_requested_deprecated_apis\{group="(.*?)",.*,resource="(.*?)",.*version="(.*?)"\}',
+                         cluster.kubectl("get", "--raw", "/metrics"), re.MULTILINE)
+    # Its own: it keeps the addresses of the Service "kubernetes". The controller has no right on them.
+    assert counted == [("", "endpoints", "v1")]
+
+
 def test_the_rights_in_namespaces_are_those_that_are_used(cluster, tmp_path, authority, web_backend):
     """watchNamespaces: nothing in the cluster, all of it in each of the namespaces."""
     home, watched = "life4", ("life4-a", "life4-b")
