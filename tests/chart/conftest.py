@@ -21,7 +21,7 @@ def cluster():
     it = Cluster()
     crds = os.path.realpath(os.path.join(os.environ["KUBEBUILDER_ASSETS"], "operator-crds"))  # kubectl follows no link
     it.kubectl("apply", "--server-side", "-f", crds)
-    it.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    it.await_crds("crd", "--all")
     it.kubectl("apply", "-f", "-", objects=[
         {"apiVersion": "v1", "kind": "Namespace",
          "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": level}}}
