@@ -148,11 +148,19 @@ class Toyou(Server):
 
     def condition(self, kind, name, condition, namespace="default"):
         """(status, reason) of a condition as the admin API lists it; None when absent."""
+        entry = self._condition(kind, name, condition, namespace)
+        return entry and (entry["status"], entry["reason"])
+
+    def message(self, kind, name, condition, namespace="default"):
+        entry = self._condition(kind, name, condition, namespace)
+        return entry and entry["message"]
+
+    def _condition(self, kind, name, condition, namespace):
         for item in self.json("/api/v1/status"):
             if (item["kind"], item["namespace"], item["name"]) == (kind, namespace, name):
                 for entry in item["conditions"]:
                     if entry["type"] == condition:
-                        return entry["status"], entry["reason"]
+                        return entry
         return None
 
     def loaded(self):
