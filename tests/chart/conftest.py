@@ -22,7 +22,7 @@ def cluster():
     for folder in ("operator-crds", "cert-manager-crds"):
         crds = os.path.realpath(os.path.join(os.environ["KUBEBUILDER_ASSETS"], folder))  # kubectl follows no link
         it.kubectl("apply", "--server-side", "-f", crds)
-    it.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    it.await_crds("crd", "--all")
     it.kubectl("apply", "-f", "-", objects=[
         {"apiVersion": "v1", "kind": "Namespace",
          "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": level}}}

@@ -80,6 +80,25 @@ def test_the_minimum_is_the_newest_of_what_is_used():
     assert min(map(number, pins())) > number(minimum())
 
 
+def rules_of(schema):
+    """Every rule in a schema, at any depth."""
+    if isinstance(schema, list):
+        return [rule for part in schema for rule in rules_of(part)]
+    if not isinstance(schema, dict):
+        return []
+    own = schema.get("x-kubernetes-validations", [])
+    return [*own, *(rule for name, part in schema.items() if name != "x-kubernetes-validations" for rule in rules_of(part))]
+
+
+def test_rules_of_the_crd_are_those_of_their_first_release():
+    """Later ones have more functions, and more fields beside the rule: they would move the minimum."""
+    rules = rules_of(yaml.safe_load(read("crds", "websocketroutes.toyou.dev.yaml")))
+    assert len(rules) > 20 and {field for rule in rules for field in rule} == {"rule", "message"}
+    called = {name for rule in rules for name in re.findall(r"(\w+)\(", re.sub(r"'[^']*'", "", rule["rule"]))}
+    assert called <= {"all", "exists", "exists_one", "matches", "size", "type", "has", "duration"}
+    assert not [rule for rule in rules if "oldSelf" in rule["rule"]]
+
+
 def refusal(version):
     done = template("--kube-version", version)
     return done.stderr if done.returncode else ""

@@ -48,7 +48,7 @@ def test_a_missing_crd_is_said_and_ingresses_are_served(space, make_pair):
         pair.controller.await_log("not defined in this cluster", LONG)
     finally:
         cluster.kubectl("apply", "-f", CRD)
-        cluster.kubectl("wait", "--for=condition=Established", "crd/websocketroutes.toyou.dev", "--timeout=60s")
+        cluster.await_crds("crd/websocketroutes.toyou.dev")
     eventually(lambda: connected(pair.controller, "WebSocketRoute"), LONG)
     eventually(lambda: "problem" not in pair.controller.get("/readyz").text, LONG)
     later = space.host("later")
