@@ -1,7 +1,6 @@
 """The chart as the tests use it: rendered by helm, with the value sets of values/."""
 import functools
 import os
-import re
 import subprocess
 
 import yaml
@@ -62,12 +61,3 @@ def rules():
     """The rules as Prometheus reads them, with the chart's default thresholds."""
     rule = one(render("--set", "metrics.prometheusRule.enabled=true"), "PrometheusRule")
     return rule["spec"]
-
-
-def documented_commands():
-    """The shell lines of the documents that a user of the chart reads, continued lines joined."""
-    for name in ("README.md", "docs/install.md", "docs/upgrade.md", "docs/monitoring.md", "docs/alerts.md", "charts/toyou/README.md"):
-        with open(os.path.join(TOP, name), encoding="utf-8") as file:
-            text = file.read().replace("\\\n", " ")
-        for command in re.findall(r"^ {4}.*?((?:helm|kubectl) .*)$|`((?:helm|kubectl) [^`]+)`", text, re.MULTILINE):
-            yield name, re.sub(r"\s+", " ", "".join(command))

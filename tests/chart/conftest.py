@@ -15,12 +15,14 @@ def pytest_sessionstart(session):
 
 @pytest.fixture(scope="session")
 def cluster():
-    """The API server with the CRDs of prometheus-operator and a namespace for each Pod Security Standard."""
+    """The API server with the CRDs of prometheus-operator and cert-manager, and a namespace for each Pod Security Standard."""
     if "CLUSTER_DIR" not in os.environ:
         pytest.skip("there is no API server: Go 1.24 or newer builds it")
     it = Cluster()
-    it.kubectl("apply", "--server-side", "-f", os.path.join(os.environ["KUBEBUILDER_ASSETS"], "operator-crds"))
-    it.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    for folder in ("operator-crds", "cert-manager-crds"):
+        crds = os.path.realpath(os.path.join(os.environ["KUBEBUILDER_ASSETS"], folder))  # kubectl follows no link
+        it.kubectl("apply", "--server-side", "-f", crds)
+    it.await_crds("crd", "--all")
     it.kubectl("apply", "-f", "-", objects=[
         {"apiVersion": "v1", "kind": "Namespace",
          "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": level}}}

@@ -16,9 +16,9 @@ import urllib.parse
 import pytest
 import yaml
 
-from chart_rig import CHART, HELM, SETS, TOP, container, documented_commands, helm, namespace_of, of_set, one, render, rules, workload
+from chart_rig import CHART, HELM, SETS, TOP, container, helm, namespace_of, of_set, one, render, rules, workload
 from kube.kube_rig import LONG, Pair
-from support import manifests
+from support import documents, manifests
 from support.backends import Backend, serve_json
 from support.toyou import Process
 from support.wait import eventually
@@ -59,7 +59,7 @@ def test_what_is_not_restricted_is_said_rightly(cluster, name):
 @pytest.mark.parametrize("folder", ["deploy", "deploy/demo"])
 def test_kustomizations_apply(cluster, folder):
     cluster.kubectl("apply", "--server-side", "-f", os.path.join(TOP, "deploy", "crds.yaml"))
-    cluster.kubectl("wait", "--for=condition=Established", "crd/" + CRD, "--timeout=60s")
+    cluster.await_crds("crd/" + CRD)
     text = subprocess.run(["kubectl", "kustomize", os.path.join(TOP, folder)], check=True, capture_output=True, text=True).stdout
     objects = list(yaml.safe_load_all(text))
     cluster.kubectl("apply", "-f", "-", objects=[o for o in objects if o["kind"] == "Namespace"])
@@ -121,7 +121,7 @@ def test_an_upgrade_reaches_the_crd(cluster, tmp_path):
     with open(path, "w", encoding="utf-8") as file:
         file.write(text.replace("shortNames: [wsr]", "shortNames: [wsr, wsroute]"))
     run("install", "toyou", CHART, "-n", "up", "--create-namespace")
-    cluster.kubectl("wait", "--for=condition=Established", "crd/" + CRD, "--timeout=60s")
+    cluster.await_crds("crd/" + CRD)
     cluster.kubectl("apply", "-f", "-", objects=[manifests.websocket_route("kept", "kept.example.com", "a", "up")])
     run("upgrade", "toyou", newer, "-n", "up")
     crd = json.loads(cluster.kubectl("get", "crd", CRD, "-o", "json"))
@@ -147,10 +147,6 @@ def test_an_autoscaler_keeps_its_number_of_pods(cluster):
     cluster.kubectl("delete", "crd", CRD)
 
 
-# What the documents' commands leave to tests on a node, because it needs pods.
-NEEDS_PODS = re.compile(r"helm test|kubectl( -n \S+)? (rollout|get|exec|logs|describe|port-forward|auth|delete --grace)")
-
-
 def names_in(words):
     """What it does, to which release, in which namespace."""
     return words[1], next(word for word in words[2:] if word[0] != "-"), words[words.index("-n" if "-n" in words else "--namespace") + 1]
@@ -168,28 +164,59 @@ def ready_for(words):
         run("upgrade", release, CHART, "-n", namespace)
 
 
+def applied_alone(cluster, command, release=("toyou", "toyou")):
+    """`kubectl apply -k` of the plain manifests, where there is no release of the same name."""
+    if helm("status", release[0], "-n", release[1]).returncode == 0:
+        run("uninstall", release[0], "-n", release[1])
+    words = shlex.split(command)
+    subprocess.run(words, cwd=TOP, check=True)
+    cluster.await_crds("crd/" + CRD)
+    text = subprocess.run(["kubectl", "kustomize", os.path.join(TOP, words[-1])], check=True, capture_output=True, text=True).stdout
+    # Nothing finishes the removal of a namespace here.
+    gone = [o for o in yaml.safe_load_all(text) if o["kind"] not in ("Namespace", "CustomResourceDefinition")]
+    cluster.kubectl("delete", "--wait=false", "-f", "-", objects=gone)
+
+
 def test_commands_of_the_documents(cluster):
-    """Each is run as it stands there, in the order of the documents."""
+    """Each is run as it stands there, in the order of the documents. tests/node has those that need pods."""
     for namespace in ("shop", "chat"):
         cluster.kubectl("create", "namespace", namespace)
-    ran, last = [], {}
-    for _, command in documented_commands():
-        words = shlex.split(command.replace("REGISTRY", "registry.example.com").replace("NEW", "0.1.1"))
-        if len(words) < 4 or NEEDS_PODS.match(command) or command.startswith("kubectl apply"):  # these have tests of their own
+    cluster.kubectl("apply", "-f", "-", objects=[certificate_for("shop")])
+    last = {}
+    for command in documents.matching(r"helm (?!test)|kubectl (apply|annotate|label|delete|auth|get wsr|-n NAMESPACE get certificate)"):
+        command = command.replace("REGISTRY", "registry.example.com").replace("NEW", "0.1.1").replace("NAMESPACE", "shop")
+        if command == "kubectl apply -k deploy/":
+            applied_alone(cluster, command)
             continue
+        words = shlex.split(command)
         if words[0] == "helm" and words[1] != "template":
             ready_for(words)
         if HELM == "helm3" and words[0] == "helm":
             words = [HELM, *(word for word in words[1:] if word != "--force-conflicts")]
         done = subprocess.run(words, cwd=TOP, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, (command, done.stderr)
-        ran.append(command)
+        assert done.returncode == 0 and done.stdout.strip(), (command, done.stderr)
         if "install" in words[:2] or "--install" in words:
             last.update([names_in(words)[1:]])
-    assert len(ran) > 15, ran
+            cluster.await_crds("crd/" + CRD)
     for release, namespace in last.items():
         run("uninstall", release, "-n", namespace)
     cluster.kubectl("delete", "crd", CRD)
+
+
+def certificate_for(namespace):
+    return {"apiVersion": "cert-manager.io/v1", "kind": "Certificate", "metadata": {"name": "web", "namespace": namespace},
+            "spec": {"secretName": "web", "dnsNames": ["web.example.com"], "issuerRef": {"name": "letsencrypt", "kind": "ClusterIssuer"}}}
+
+
+def test_objects_of_the_documents_for_cert_manager(cluster):
+    """The API server takes them, with cert-manager's own schemas."""
+    section = documents.read("docs/tls.md").split("## With cert-manager")[1]
+    objects = list(yaml.safe_load_all(re.search(r"```yaml\n(.*?)```", section, re.DOTALL)[1]))
+    assert [o["kind"] for o in objects] == ["ClusterIssuer", "Ingress"]
+    done = dry_run(cluster, objects)
+    assert done.returncode == 0, done.stderr
+    objects[0]["spec"]["acme"]["solver"] = []  # a word that is not theirs
+    assert 'unknown field "spec.acme.solver"' in dry_run(cluster, objects).stderr
 
 
 # --- the controller with the rights, and the flags, that the chart gives it ---------------------------------
@@ -222,7 +249,7 @@ def everything(namespace, backend, authority, class_name="toyou", domain="exampl
 def installed(cluster, folder, namespace, *values):
     """The two programs with the account of an installed release, and with its flags."""
     run("install", "toyou", CHART, "-n", namespace, "--create-namespace", *values)
-    cluster.kubectl("wait", "--for=condition=Established", "crd/" + CRD, "--timeout=60s")
+    cluster.await_crds("crd/" + CRD)
     cluster.api("PATCH", "/api/v1/namespaces/%s/services/toyou/status" % namespace,
                 {"status": {"loadBalancer": {"ingress": [{"ip": ADDRESS}]}}}, "application/merge-patch+json")
     it = Pair(folder, cluster.ctl("kubeconfig", namespace, "toyou"))
@@ -305,6 +332,16 @@ def test_the_rights_are_those_that_are_used(cluster, pair):
     check_rights("system:serviceaccount:%s:toyou" % NAMESPACE, granted(render(namespace=NAMESPACE)))
 
 
+def test_no_deprecated_api_is_asked_for(cluster, pair):
+    """By the controller, nor by Helm for the chart: the API server counts the requests for what will be gone."""
+    del pair
+    all_is_done(cluster, NAMESPACE)
+    counted = re.findall(r'^apiserver_requested_deprecated_apis\{group="(.*?)",.*,resource="(.*?)",.*version="(.*?)"\}',
+                         cluster.kubectl("get", "--raw", "/metrics"), re.MULTILINE)
+    # Its own: it keeps the addresses of the Service "kubernetes". The controller has no right on them.
+    assert counted == [("", "endpoints", "v1")]
+
+
 def test_the_rights_in_namespaces_are_those_that_are_used(cluster, tmp_path, authority, web_backend):
     """watchNamespaces: nothing in the cluster, all of it in each of the namespaces."""
     home, watched = "life4", ("life4-a", "life4-b")
@@ -324,7 +361,7 @@ def test_the_rights_in_namespaces_are_those_that_are_used(cluster, tmp_path, aut
 
 
 # Labels that Prometheus adds, or that a rule's own functions make.
-OF_THE_TARGET = {"job", "pod", "instance", "container", "le"}
+OF_THE_TARGET = {"job", "pod", "pod_namespace", "instance", "container", "le"}
 
 
 def expressions():
@@ -390,7 +427,7 @@ def test_metrics_of_alerts_and_dashboard_exist(pair):
 def prometheus(pair, tmp_path):
     """Debian's Prometheus with the chart's rules; it scrapes the pair as docs/monitoring.md says. Its API as a function."""
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rules()))
-    targets = [{"targets": ["127.0.0.1:%d" % process.admin], "labels": {"pod": "pod-1", "container": name}}
+    targets = [{"targets": ["127.0.0.1:%d" % process.admin], "labels": {"pod": "pod-1", "pod_namespace": NAMESPACE, "container": name}}
                for name, process in (("dataplane", pair.dataplane), ("controller", pair.controller))]
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"}, "rule_files": ["rules.yaml"],
@@ -421,6 +458,42 @@ def test_prometheus_has_data_for_the_whole_dashboard(pair, prometheus):
     evaluated = [rule for group in prometheus("/api/v1/rules")["groups"] for rule in group["rules"]]
     assert {rule["name"] for rule in evaluated} == names_of_alerts
     eventually(lambda: all(rule["health"] == "ok" for group in prometheus("/api/v1/rules")["groups"] for rule in group["rules"]), LONG)
+
+
+def adapter(prometheus, rule, metric, namespace, pods):
+    """pod -> value, as prometheus-adapter gets them with a rule: of the series that seriesQuery finds, those called `metric`, with the
+    labels that `resources` names, by the template metricsQuery."""
+    label = {what["resource"]: name for name, what in rule["resources"]["overrides"].items()}
+    found = {series["__name__"] for series in prometheus("/api/v1/series", **{"match[]": rule["seriesQuery"]})
+             if {label["namespace"], label["pod"]} <= set(series)}
+    assert metric in found
+    filled = {"Series": metric, "GroupBy": label["pod"],
+              "LabelMatchers": '%s="%s",%s=~"%s"' % (label["namespace"], namespace, label["pod"], "|".join(pods))}
+    query = re.sub(r"<<\.(\w+)>>", lambda match: filled[match[1]], rule["metricsQuery"])
+    return {one["metric"][label["pod"]]: float(one["value"][1]) for one in prometheus("/api/v1/query", query=query)["result"]}
+
+
+def test_the_rule_for_prometheus_adapter(pair, prometheus):
+    """docs/monitoring.md: it finds the live WebSockets of each pod, over all routes, and nobody else's."""
+    section = documents.read("docs/monitoring.md").split("## Scaling on WebSockets")[1]
+    (rule,) = yaml.safe_load(re.search(r"```yaml\n(.*?)```", section, re.DOTALL)[1])["rules"]
+    metric = "toyou_websocket_active"
+    origin = {"Origin": "http://chat.example.com"}
+    live = [WebSocket(pair.dataplane.http, "/", host="web.example.com") for _ in range(2)]
+    live.append(WebSocket(pair.dataplane.http, "/", host="chat.example.com", headers=origin))
+    eventually(lambda: adapter(prometheus, rule, metric, NAMESPACE, ["pod-1", "pod-2"]) == {"pod-1": len(live)}, LONG, every=0.5)
+    assert not adapter(prometheus, rule, metric, "default", ["pod-1"])
+    for socket in live:
+        socket.close()
+
+
+def test_queries_in_sentences_of_the_documents(pair, prometheus):
+    """Prometheus understands them, and has data for them; for any cause where one is named, because not all occur here."""
+    some_of_everything(pair)
+    queries = [query for name in documents.DOCUMENTS for query in re.findall(r"`((?:sum|up)\b[^`]*[({][^`]*)`", documents.read(name))]
+    assert len(queries) >= 3
+    for query in queries:
+        eventually(lambda q=query: prometheus("/api/v1/query", query=re.sub(r"\[\dm\]", "[10s]", q.replace('{cause="drain"}', "")))["result"], LONG, every=0.5)
 
 
 @pytest.mark.skipif("TOYOU_DRAW" not in os.environ, reason="TOYOU_DRAW=FILE.svg draws docs/dashboard.svg anew, in five minutes")

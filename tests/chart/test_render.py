@@ -1,4 +1,5 @@
 """What the chart renders to, and what it refuses. Needs helm, no cluster."""
+import glob
 import json
 import os
 import re
@@ -8,7 +9,8 @@ import subprocess
 import pytest
 import yaml
 
-from chart_rig import CHART, SETS, TOP, container, documented_commands, helm, of_set, one, render, template, workload
+from chart_rig import CHART, SETS, TOP, container, helm, of_set, one, render, template, workload
+from support import documents
 
 
 def test_lint():
@@ -117,7 +119,8 @@ CONSEQUENCES = [
     # One pod in the time that a pod takes to drain.
     ("autoscaling.enabled=true,drain.period=300", "HorizontalPodAutoscaler", "spec.behavior.scaleDown.policies",
      [{"type": "Pods", "value": 1, "periodSeconds": 325}]),
-    ("autoscaling.enabled=true,drain.delay=0,drain.period=0", "HorizontalPodAutoscaler", "spec.behavior.scaleDown.policies.0.periodSeconds", 60),
+    ("autoscaling.enabled=true,drain.period=3600", "HorizontalPodAutoscaler", "spec.behavior.scaleDown.policies.0.periodSeconds", 1800),
+    ("autoscaling.enabled=true,drain.period=900", "HorizontalPodAutoscaler", "spec.behavior.scaleDown.stabilizationWindowSeconds", 925),
     ("podDisruptionBudget.maxUnavailable=30%", "PodDisruptionBudget", "spec.maxUnavailable", "30%"),
     ("podDisruptionBudget.maxUnavailable=null,podDisruptionBudget.minAvailable=2", "PodDisruptionBudget", "spec.minAvailable", 2),
     ("podDisruptionBudget.enabled=false", "PodDisruptionBudget", "", None),
@@ -341,7 +344,7 @@ def test_every_value_is_used_and_described():
         assert re.search(r"\.%s\b" % last, templates), text + " is used nowhere"
 
 
-HELM_COMMANDS = sorted({(name, command) for name, command in documented_commands() if " charts/toyou" in command})
+HELM_COMMANDS = sorted({(name, command) for name, command in documents.commands() if " charts/toyou" in command})
 
 
 @pytest.mark.parametrize("name,command", HELM_COMMANDS, ids=[command[:60] for _, command in HELM_COMMANDS])
@@ -355,11 +358,33 @@ def test_helm_commands_of_the_documents(name, command):
     assert done.returncode == 0, (name, done.stderr)
 
 
-def test_folders_in_the_documents_exist():
-    found = [(name, folder) for name, command in documented_commands() for folder in re.findall(r"apply -k (\S+)", command)]
-    assert found
-    for name, folder in found:
-        assert os.path.exists(os.path.join(TOP, folder, "kustomization.yaml")), (name, folder)
+FLAGS = sorted({flags for name in documents.DOCUMENTS for flags in re.findall(r"`(--set[^`]*)`", documents.read(name))})
+
+
+@pytest.mark.parametrize("flags", FLAGS)
+def test_flags_in_sentences_of_the_documents(flags):
+    render("--set", "metrics.serviceMonitor.enabled=true", *shlex.split(flags))
+
+
+def test_every_command_of_the_documents_is_run_by_a_test():
+    """Whoever runs some gets them from documents.matching()."""
+    patterns = []
+    for folder in ("chart", "node"):
+        for name in glob.glob(os.path.join(TOP, "tests", folder, "*.py")):
+            with open(name, encoding="utf-8") as file:
+                patterns += re.findall(r'documents\.matching\(r"(.*?)"\)', file.read())
+    assert len(patterns) > 5
+    assert not [command for _, command in documents.commands() if not any(re.match(pattern, command) for pattern in patterns)]
+
+
+def test_the_overlay_of_the_documents(tmp_path):
+    """docs/install.md, "Without Helm": the image is replaced in all containers."""
+    (overlay,) = re.findall(r"```yaml\n(.*?)```", documents.read("docs/install.md"), re.DOTALL)
+    overlay = overlay.replace("https://…/deploy", os.path.relpath(os.path.join(TOP, "deploy"), tmp_path)).replace("REGISTRY", "registry.example.com")
+    (tmp_path / "kustomization.yaml").write_text(overlay)
+    done = subprocess.run(["kubectl", "kustomize", str(tmp_path)], check=True, capture_output=True, text=True)
+    objects = list(yaml.safe_load_all(done.stdout))
+    assert {container(objects, name)["image"] for name in ("controller", "dataplane")} == {"registry.example.com/toyou:0.1.0"}
 
 
 def shared_libraries(program):

@@ -106,6 +106,7 @@ EFFECTS = {
                                   ("relabelings", RELABEL, "regex: seen-here"), ("metricRelabelings", RELABEL, "metricRelabelings:"))},
     "networkPolicy.enabled": (True, "kind: NetworkPolicy"), "networkPolicy.trafficFrom": (PEER, "cidr: 203.0.113.0/24", POLICY),
     "networkPolicy.metricsFrom": (PEER, "cidr: 203.0.113.0/24", POLICY), "networkPolicy.egress": ([{"to": PEER}], "policyTypes: [Ingress, Egress]", POLICY),
+    "helmTest.wait": ("77s", "--wait=77s"),
 }
 # Copied whole: what is below them is Kubernetes', not the chart's.
 WHOLE = ("resources", "podSecurityContext", "securityContext", "metrics.dashboard.labels")
@@ -123,7 +124,7 @@ def paths(node, path=""):
 def lines(needed):
     # --set-json takes a value as it is; a dot in a name does not occur.
     arguments = [word for path, value in needed for word in ("--set-json", "%s=%s" % (path, value))]
-    done = template(*arguments, "--skip-tests")
+    done = template(*arguments)
     assert done.returncode == 0, done.stderr
     return tuple(done.stdout.splitlines())
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""What prometheus-adapter is to a HorizontalPodAutoscaler, without Prometheus: pod metrics from the pods themselves.
+"""What prometheus-adapter and metrics-server are to a HorizontalPodAutoscaler.
 
 usage: metrics_adapter.py CERTIFICATE KEY PORT
 
-Serves custom.metrics.k8s.io/v1beta1 by HTTPS. A metric of a pod is the sum of its series at port 9903, as
-docs/monitoring.md has the rule for the real one. Runs where kubectl reaches the cluster and pods can be reached.
+Serves custom.metrics.k8s.io/v1beta1 by HTTPS, without Prometheus: a metric of a pod is the sum of its series at port 9903, as
+docs/monitoring.md has the rule for the real one. And metrics.k8s.io/v1beta1: what the kubelet says that containers take.
+Runs where kubectl reaches the cluster and pods can be reached.
 """
 import datetime
 import http.server
@@ -16,15 +17,19 @@ import sys
 import urllib.parse
 import urllib.request
 
-GROUP = "custom.metrics.k8s.io/v1beta1"
+CUSTOM, RESOURCE = "custom.metrics.k8s.io/v1beta1", "metrics.k8s.io/v1beta1"
 METRIC = "toyou_websocket_active"
-ASKED = re.compile(r"/apis/%s/namespaces/([a-z0-9-]+)/pods/\*/(\w+)" % re.escape(GROUP))
+NAMES = {CUSTOM: ("pods/" + METRIC, "MetricValueList"), RESOURCE: ("pods", "PodMetrics")}
+ASKED = re.compile(r"/apis/(%s|%s)/namespaces/([a-z0-9-]+)/pods(?:/\*/(\w+))?" % (re.escape(CUSTOM), re.escape(RESOURCE)))
+
+
+def kubectl(*arguments):
+    return json.loads(subprocess.run(["kubectl", *arguments], check=True, capture_output=True, text=True).stdout)
 
 
 def pods(namespace, selector):
-    text = subprocess.run(["kubectl", "-n", namespace, "get", "pods", "-l", selector, "-o", "json"], check=True, capture_output=True,
-                          text=True).stdout
-    return [pod for pod in json.loads(text)["items"] if pod["status"].get("podIP") and pod["status"]["phase"] == "Running"]
+    found = kubectl("-n", namespace, "get", "pods", "-l", selector, "-o", "json")["items"]
+    return [pod for pod in found if pod["status"].get("podIP") and pod["status"]["phase"] == "Running"]
 
 
 def value_of(pod, metric):
@@ -35,10 +40,23 @@ def value_of(pod, metric):
 
 def values(namespace, metric, selector):
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"kind": "MetricValueList", "apiVersion": GROUP, "metadata": {}, "items": [
+    return {"kind": "MetricValueList", "apiVersion": CUSTOM, "metadata": {}, "items": [
         {"describedObject": {"kind": "Pod", "namespace": namespace, "name": pod["metadata"]["name"], "apiVersion": "/v1"},
          "metricName": metric, "timestamp": now, "value": "%d" % value_of(pod, metric), "selector": None}
         for pod in pods(namespace, selector)]}
+
+
+def usage(namespace, selector):
+    (node,) = kubectl("get", "nodes", "-o", "json")["items"]
+    said = kubectl("get", "--raw", "/api/v1/nodes/%s/proxy/stats/summary" % node["metadata"]["name"])
+    taken = {pod["podRef"]["uid"]: [c for c in pod.get("containers", []) if "usageNanoCores" in c.get("cpu", {})] for pod in said["pods"]}
+    return {"kind": "PodMetricsList", "apiVersion": RESOURCE, "metadata": {}, "items": [
+        {"metadata": {name: pod["metadata"][name] for name in ("name", "namespace", "labels")}, "window": "10s",
+         "timestamp": min(container["cpu"]["time"] for container in containers),
+         "containers": [{"name": container["name"], "usage": {"cpu": "%dn" % container["cpu"]["usageNanoCores"],
+                                                              "memory": str(container["memory"]["workingSetBytes"])}}
+                        for container in containers]}
+        for pod in pods(namespace, selector) if (containers := taken.get(pod["metadata"]["uid"]))]}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -47,11 +65,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         url = urllib.parse.urlsplit(self.path)
         if match := ASKED.fullmatch(urllib.parse.unquote(url.path)):
+            group, namespace, metric = match.groups()
             selector = urllib.parse.parse_qs(url.query).get("labelSelector", [""])[0]
-            return self.answer(values(match[1], match[2], selector))
-        if url.path == "/apis/" + GROUP:
-            return self.answer({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": GROUP, "resources": [
-                {"name": "pods/" + METRIC, "singularName": "", "namespaced": True, "kind": "MetricValueList", "verbs": ["get"]}]})
+            return self.answer(values(namespace, metric, selector) if group == CUSTOM else usage(namespace, selector))
+        if names := NAMES.get(url.path.removeprefix("/apis/")):
+            name, kind = names
+            return self.answer({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": url.path.removeprefix("/apis/"), "resources": [
+                {"name": name, "singularName": "", "namespaced": True, "kind": kind, "verbs": ["get", "list"]}]})
         return self.answer({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404}, 404)
 
     def answer(self, content, status=200):

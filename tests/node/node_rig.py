@@ -1,7 +1,9 @@
 """A node with Toyou on it: its commands, its pods, and clients outside of the cluster."""
+import contextlib
 import datetime
 import json
 import os
+import re
 import subprocess
 import tempfile
 import time
@@ -15,6 +17,10 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 NODE = os.path.join(HERE, "cluster", "node")
 CHART = os.path.join(TOP, "charts", "toyou")
 ADDRESS = "198.18.32.1"  # what "node lb" gives
+REGISTRY = "127.0.0.1:5000"  # of the node itself
+VERSION, NEWER = "0.1.0", "0.1.1"  # tags of the image: the chart's, and another of the same
+IMAGE = "%s/toyou:%s" % (REGISTRY, VERSION)
+SOCKETS = 200             # of a usual load
 DRAIN = (15, 10)         # seconds: delay (the default: a busy node sees late that a pod ends), period
 LONG = 120
 
@@ -29,6 +35,13 @@ def on_the_node(name, namespace, port, target):
              "endpoints": [{"addresses": ["198.18.0.1"], "conditions": {"ready": True}}]})
 
 
+def typed(command, words):
+    for word, name in sorted(words.items(), reverse=True):  # POD_IP before POD
+        command = re.sub(r"\b%s\b" % word.replace("_", "-"), name, command)
+    command = command.replace("curl ", "curl -sS --fail ")
+    return "env", "--chdir=" + TOP, "bash", "-o", "pipefail", "-c", 'PATH="$0:$PATH"; ' + command, os.path.join(HERE, "bin")
+
+
 class Node:
     def run(self, *arguments, check=True):
         done = subprocess.run([NODE, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
@@ -41,6 +54,34 @@ class Node:
     def helm(self, *arguments, **options):
         return self.run("helm", *arguments, **options)
 
+    def shell(self, command, where="exec", check=True, **words):
+        """Runs a command of the documents as somebody types it who has these names for the words in capitals."""
+        return self.run(where, *typed(command, words), check=check)
+
+    @contextlib.contextmanager
+    def background(self, command, **words):
+        """One that has no end."""
+        process = subprocess.Popen([NODE, "exec", *typed("exec " + command, words)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait()
+
+    @contextlib.contextmanager
+    def forwarded(self, commands):
+        """While `kubectl port-forward` of the documents runs."""
+        with contextlib.ExitStack() as stack:
+            for command in commands:
+                process = stack.enter_context(self.background(command, **self.words()))
+                assert "Forwarding from 127.0.0.1:" in process.stdout.readline()
+            yield
+
+    def words(self, pod=None):
+        """What somebody puts in for the words in capitals of the documents."""
+        pod = pod or self.pods()[0]
+        return {"POD": pod["metadata"]["name"], "POD_IP": pod["status"]["podIP"], "NAMESPACE": "toyou-demo", "SERVICE": "demo"}
+
     def get(self, *what):
         return json.loads(self.kubectl("get", *what, "-o", "json"))
 
@@ -51,16 +92,15 @@ class Node:
             file.flush()
             self.kubectl("apply", "-f", file.name)
 
-    def memory(self, container):
-        """Bytes that a container of the only pod takes now, as the kubelet sees it: without what the kernel can give back."""
+    def memory(self, namespace):
+        """Bytes that each container of the only pod takes now, as the kubelet sees it: without what the kernel can give back."""
         (machine,), now = self.get("nodes")["items"], time.time()
 
         def measured():
             said = json.loads(self.kubectl("get", "--raw", "/api/v1/nodes/%s/proxy/stats/summary" % machine["metadata"]["name"]))
-            (found,) = [c["memory"] for pod in said["pods"] if pod["podRef"]["namespace"] == "toyou"
-                        for c in pod.get("containers", []) if c["name"] == container]
-            taken = datetime.datetime.fromisoformat(found["time"].replace("Z", "+00:00")).timestamp()
-            return found["workingSetBytes"] if taken > now else None
+            found = {c["name"]: c["memory"] for pod in said["pods"] if pod["podRef"]["namespace"] == namespace for c in pod["containers"]}
+            taken = [datetime.datetime.fromisoformat(memory["time"].replace("Z", "+00:00")).timestamp() for memory in found.values()]
+            return {name: memory["workingSetBytes"] for name, memory in found.items()} if min(taken) > now else None
         return eventually(measured, LONG, every=1)
 
     def holder(self):
@@ -71,6 +111,17 @@ class Node:
         self.helm("upgrade", "toyou", CHART, "-n", "toyou", "--reuse-values", *options, "--set",
                   ",".join("%s=%s" % pair for pair in values.items()))
         self.rolled_out("toyou")
+
+    @contextlib.contextmanager
+    def beside(self, name, wait=True, **values):
+        """A small release beside the first, with a class of its own, that does not drain; its address."""
+        values = {"image.repository": IMAGE.rsplit(":", 1)[0], "ingressClass.name": name, "replicas": 1, "service.type": "ClusterIP",
+                  "drain.delay": 0, "drain.period": 0, **values}
+        self.helm("install", name, CHART, "-n", name, "--create-namespace", "--set", ",".join("%s=%s" % pair for pair in values.items()))
+        if wait:
+            self.kubectl("-n", name, "rollout", "status", "deploy/%s-toyou" % name, "--timeout=%ds" % LONG)
+        yield self.get("-n", name, "service", name + "-toyou")["spec"]["clusterIP"]
+        self.helm("uninstall", name, "-n", name, "--wait")
 
     def rolled_out(self, name):
         self.kubectl("-n", "toyou", "rollout", "status", "deploy/" + name, "--timeout=%ds" % LONG)
@@ -99,8 +150,8 @@ class Node:
                    for c in pod["status"].get("containerStatuses", []) + pod["status"].get("initContainerStatuses", [])
                    if c["name"] == name)
 
-    def fetch(self, target="/api/hello", host="demo.example.com"):
-        return self.run("client", "curl", "-sS", "-m", "5", "-H", "Host: " + host, "http://%s%s" % (ADDRESS, target), check=False)
+    def fetch(self, target="/api/hello", host="demo.example.com", address=ADDRESS):
+        return self.run("client", "curl", "-sS", "-m", "5", "-H", "Host: " + host, "http://%s%s" % (address, target), check=False)
 
     def serves(self):
         eventually(lambda: "from the backend" in self.fetch(), LONG, every=0.1)

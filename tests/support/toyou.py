@@ -186,9 +186,10 @@ class Separate:
     def start_dataplane(self, *flags, ready=True):
         if self.dataplane:
             self.ended.append(self.dataplane)
+        drain = [] if "--drain-period" in flags else ["--drain-period", "1s"]
         self.dataplane = Server([program("toyou-dataplane"), "--snapshot-dir", self.state_dir, "--listen-address",
                                  "127.0.0.1", "--http-port", "0", "--https-port", "0", "--admin-address", "127.0.0.1:0",
-                                 *([] if "--drain-period" in flags else ["--drain-period", "1s"]), *flags])
+                                 *drain, *flags])
         return self.dataplane.await_ready() if ready else self.dataplane
 
     def read(self, name):

@@ -190,8 +190,8 @@ TEST(Rare, IsWhatItHolds) {
   EXPECT_NE(one, none);
   EXPECT_LT(none, one);
   EXPECT_LT(one, Rare<Words>(Words{"b"}));
-  const Rare<Words> copy = one;
-  EXPECT_EQ(copy.get(), one.get());
+  const std::vector<Rare<Words>> copies(2, one);
+  EXPECT_EQ(copies[0].get(), copies[1].get());
 }
 
 }  // namespace
