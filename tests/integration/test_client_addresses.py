@@ -181,8 +181,8 @@ def test_annotations_of_an_ingress(gateway, site):
     place.update(None, {ALLOW: "127.0.0.0/8, ::1", DENY: "127.0.0.9,127.0.0.9/8"})
     refused = eventually(lambda: (answer := place.fetch()).status == 503 and answer)
     assert refused.json["cause"] == "refused"
-    message = gateway.message("Ingress", place.name, "Accepted")
-    assert DENY + "][1] has bits set after its prefix: the range is 127.0.0.0/8" in message
+    eventually(lambda: DENY + "][1] has bits set after its prefix: the range is 127.0.0.0/8"
+               in gateway.message("Ingress", place.name, "Accepted"))
 
 
 @pytest.mark.parametrize("name", [ALLOW, DENY, ALLOW.replace("toyou", "Toyou"), ALLOW[:-1]])
@@ -193,7 +193,7 @@ def test_an_annotation_that_holds_nothing_opens_no_door(gateway, site, name, val
     place.update(None, {name: value})
     refused = eventually(lambda: (answer := place.fetch()).status == 503 and answer)
     assert refused.json["cause"] == "refused"
-    assert name in gateway.message("Ingress", place.name, "Accepted")
+    eventually(lambda: name in gateway.message("Ingress", place.name, "Accepted"))
 
 
 def test_a_list_that_cannot_be_read_refuses_the_route(gateway, site):
@@ -201,7 +201,8 @@ def test_a_list_that_cannot_be_read_refuses_the_route(gateway, site):
     place.update(lists(["127.0.0.0/8", "localhost"]))
     refused = eventually(lambda: (answer := place.fetch()).status == 503 and answer)
     assert refused.json["cause"] == "refused"
-    assert "spec.clientAddresses.allow[1] is not an IP address" in gateway.message("WebSocketRoute", place.name, "Accepted")
+    eventually(lambda: "spec.clientAddresses.allow[1] is not an IP address"
+               in gateway.message("WebSocketRoute", place.name, "Accepted"))
 
 
 def test_the_dataplane_refuses_a_snapshot_with_a_bad_list(world):
