@@ -24,6 +24,7 @@ constexpr std::array<CauseInfo, kCauseCount> kTable = {{
     {ClientProtocol, "client_protocol", 400, 1002, 1002, "protocol error"},
     {MessageTooBig, "message_too_big", 0, 1009, 1001, "message too big"},
     {Origin, "origin", 403, 0, 0, "origin not allowed"},
+    {ClientAddress, "client_address", 403, 0, 0, "client address not allowed"},
     {Unauthenticated, "unauthenticated", 401, 0, 0, "credentials missing or not valid"},
     {Forbidden, "forbidden", 403, 0, 0, "not allowed"},
     {TlsRequired, "tls_required", 403, 0, 0, "this host is served over TLS only"},

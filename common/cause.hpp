@@ -27,6 +27,7 @@ enum class Cause : std::uint8_t {
   ClientProtocol,
   MessageTooBig,
   Origin,
+  ClientAddress,
   Unauthenticated,
   Forbidden,
   TlsRequired,

@@ -32,6 +32,7 @@ inline constexpr std::size_t kBackendsPerRoute = 16;
 inline constexpr std::uint32_t kMaxWeight = 1'000'000;
 inline constexpr std::size_t kOriginsPerRoute = 256;
 inline constexpr std::size_t kOriginBytes = 300;              // scheme, host, port
+inline constexpr std::size_t kAddressRangesPerList = 1'000;   // as in the CRD
 inline constexpr std::size_t kEndpointsPerUpstream = 10'000;  // 60 bytes each: below one object
 inline constexpr std::size_t kHostsPerCertificate = 10'000;   // 100 bytes each: below one object
 inline constexpr std::size_t kCertificateChainBytes = 256U << 10;  // usual chains take 10 KiB
@@ -93,7 +94,9 @@ inline constexpr std::size_t kIdleSplicePipes = 4;
 inline constexpr std::size_t kEarlyBytes = 64U << 10;  // bytes read past the 101 or the request
 
 // --- controller -----------------------------------------------------------------------------
-inline constexpr std::chrono::milliseconds kPublishQuiet = 10ms;
+// A change is published that long after it came alone, after the last of a series, after the first.
+inline constexpr std::chrono::milliseconds kPublishAlone = 1ms;
+inline constexpr std::chrono::milliseconds kPublishSeries = 10ms;
 inline constexpr std::chrono::milliseconds kPublishMax = 100ms;
 inline constexpr int kListPageSize = 500;  // the API server's answers are held in memory whole
 

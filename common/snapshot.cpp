@@ -125,6 +125,13 @@ void check_origins(const Origins& origins, Complaints& complaints) {
   }
 }
 
+void check_client_addresses(const ClientAddresses& addresses, Complaints& complaints) {
+  complaints.require(addresses.allow.ranges().size() <= limits::kAddressRangesPerList,
+                     "/clientAddresses/allow", "holds more than 1000 ranges");
+  complaints.require(addresses.deny.ranges().size() <= limits::kAddressRangesPerList,
+                     "/clientAddresses/deny", "holds more than 1000 ranges");
+}
+
 void check_path(const Route& route, Complaints& complaints) {
   if (const auto ok = check_rule_path(route.path); !ok) {
     complaints.add("/path", ok.error().message);
@@ -170,6 +177,7 @@ void check(const std::string& key, const Route& route, Complaints& complaints) {
                      "/protocols", "names no protocol");
   check_backends(route, complaints);
   if (route.origins) check_origins(*route.origins, complaints);
+  if (route.client_addresses) check_client_addresses(*route.client_addresses, complaints);
   if (route.client_auth) check_client_auth(*route.client_auth, complaints);
   check_bounds(route, complaints);
 }

@@ -17,6 +17,8 @@
 #include <vector>
 
 #include "common/clock.hpp"
+#include "common/ip_range.hpp"
+#include "common/rare.hpp"
 #include "common/redacted.hpp"
 #include "common/result.hpp"
 
@@ -24,8 +26,8 @@ namespace toyou::snapshot {
 
 inline constexpr int kSchemaMajor = 1;
 // 1: certificates, tlsRedirect, hstsMs. 2: authorities, client certificates, TLS and PROXY protocol
-// to backends, clientAuth, ticket keys.
-inline constexpr int kSchemaMinor = 2;
+// to backends, clientAuth, ticket keys. 3: clientAddresses.
+inline constexpr int kSchemaMinor = 3;
 
 // What a request is (ingress-contract W1) and what a route serves. A bit set in Protocols.
 enum class Protocol : std::uint8_t { Http = 1, Sse = 2, WebSocket = 4 };
@@ -91,6 +93,13 @@ struct Origins {
   auto operator<=>(const Origins&) const = default;
 };
 
+// Who may send requests, by the client's address.
+struct ClientAddresses {
+  IpRanges allow;  // empty: whoever is not denied
+  IpRanges deny;   // looked at first
+  auto operator<=>(const ClientAddresses&) const = default;
+};
+
 struct Limits {
   std::uint64_t max_connections = 0;             // live WebSockets of this source; 0 = no limit
   std::uint64_t max_connections_per_client = 0;  // per client address (IPv6: its /64); 0 = no limit
@@ -126,6 +135,7 @@ struct Route {
   Action action = Action::Proxy;
   std::vector<Backend> backends;
   std::optional<Origins> origins;  // absent: every origin may connect
+  Rare<ClientAddresses> client_addresses;
   Limits limits;
   Timeouts timeouts;
   bool tls_redirect = false;  // plain text is answered 308 to https; a WebSocket there 403

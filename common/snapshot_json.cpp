@@ -89,6 +89,19 @@ Json encode_origins(const Origins& origins) {
   return json;
 }
 
+Json encode_ranges(const IpRanges& ranges) {
+  Json list = Json::array();
+  for (const IpRange& range : ranges.ranges()) list.push_back(to_string(range));
+  return list;
+}
+
+Json encode_client_addresses(const ClientAddresses& addresses) {
+  Json json = Json::object();
+  if (!addresses.allow.empty()) json["allow"] = encode_ranges(addresses.allow);
+  if (!addresses.deny.empty()) json["deny"] = encode_ranges(addresses.deny);
+  return json;
+}
+
 Json encode_limits(const Limits& limits) {
   Json json = Json::object();
   for (const LimitField& field : kLimits) {
@@ -126,6 +139,9 @@ Json to_json(const Route& route) {
   if (route.action != Route{}.action) json["action"] = word_of(route.action, kActions);
   if (!route.backends.empty()) json["backends"] = encode_backends(route.backends);
   if (route.origins) json["origins"] = encode_origins(*route.origins);
+  if (route.client_addresses) {
+    json["clientAddresses"] = encode_client_addresses(*route.client_addresses);
+  }
   if (route.limits != Limits{}) json["limits"] = encode_limits(route.limits);
   if (route.timeouts != Timeouts{}) json["timeouts"] = encode_timeouts(route.timeouts);
   if (route.tls_redirect) json["tlsRedirect"] = true;
@@ -282,6 +298,32 @@ void read_origins(JsonFields& route, std::optional<Origins>& to) {
   to = std::move(origins);
 }
 
+void read_ranges(JsonFields& fields, const char* name, IpRanges& to) {
+  const Json* list = fields.array(name, limits::kAddressRangesPerList);
+  if (list == nullptr) return;
+  std::vector<IpRange> ranges;
+  ranges.reserve(list->size());
+  for (std::size_t i = 0; i < list->size(); ++i) {
+    const auto* text = (*list)[i].get_ptr<const std::string*>();
+    const std::string at = std::string(name) + "/" + std::to_string(i);
+    if (text == nullptr) return fields.wrong(at.c_str(), "is not a string");
+    const auto range = parse_ip_range(*text);
+    if (!range) return fields.wrong(at.c_str(), range.error().message);
+    ranges.push_back(*range);
+  }
+  to = IpRanges(std::move(ranges));
+}
+
+void read_client_addresses(JsonFields& route, Rare<ClientAddresses>& to) {
+  const Json* json = route.object("clientAddresses");
+  if (json == nullptr) return;
+  JsonFields fields(*json, route.at("clientAddresses"), route.problems());
+  ClientAddresses addresses;
+  read_ranges(fields, "allow", addresses.allow);
+  read_ranges(fields, "deny", addresses.deny);
+  to = std::move(addresses);
+}
+
 void read_limits(JsonFields& route, Limits& to) {
   const Json* json = route.object("limits");
   if (json == nullptr) return;
@@ -328,6 +370,7 @@ Route read_route(const Json& json, Problems& problems) {
   read_word(fields, "action", kActions, route.action);
   read_backends(fields, route.backends);
   read_origins(fields, route.origins);
+  read_client_addresses(fields, route.client_addresses);
   read_limits(fields, route.limits);
   read_timeouts(fields, route.timeouts);
   assign(route.tls_redirect, fields.boolean("tlsRedirect"));

@@ -61,10 +61,12 @@ void Worker::run() {
   const std::string name = "worker-" + std::to_string(index_);
   pthread_setname_np(pthread_self(), name.c_str());
   relay::go_after_relays();
+  loop_.before_waiting([this] { context_.relay.wake(); });
   sweep_.arm(kSweepEvery);
   for (;;) {
     try {
       loop_.run();
+      context_.relay.wake();
       return;
     } catch (const std::exception& error) {
       // Nothing on the data path throws; out of memory can. One operation is lost, the worker is

@@ -103,15 +103,15 @@ def separate(tmp_path_factory):
 
 @pytest.fixture
 def dataplane_alone(separate):
-    """dataplane_alone(*flags, handler): a dataplane whose controller has gone; its `host`
+    """dataplane_alone(*flags, handler, **spec): a dataplane whose controller has gone; its `host`
     leads to a backend with this handler."""
     backends = []
 
-    def starter(*flags, handler=None):
+    def starter(*flags, handler=None, **spec):
         backend = Backend(handler)
         backends.append(backend)
         pair = separate(*flags, objects=[*manifests.service("alone", [(backend.address, backend.port)]),
-                                         manifests.websocket_route("alone", "alone.test", "alone")])
+                                         manifests.websocket_route("alone", "alone.test", "alone", **spec)])
         pair.controller.stop()
         pair.dataplane.host = "alone.test"
         pair.dataplane.backend = backend
@@ -138,9 +138,11 @@ class Site:
         self.update(spec)
         eventually(lambda: gateway.condition(self.kind, name, "Programmed") == ("True", "Programmed"))
 
-    def update(self, spec):
+    def update(self, spec, annotations=None):
+        """`spec` of a WebSocketRoute; None: an Ingress, with these annotations."""
         if spec is None:
             route = manifests.ingress(self.name, self.host, self.name)
+            route["metadata"]["annotations"] = annotations or {}
             if self.secure:
                 route["spec"]["tls"] = [{"secretName": "sites"}]
         else:

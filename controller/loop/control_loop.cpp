@@ -21,6 +21,7 @@ ControlLoop::ControlLoop(Options options, snapshot::Writer writer, source::Sourc
       publisher_(std::move(writer)),
       translator_(intake_.objects(), options_.translate),
       status_file_(publisher_.directory()),
+      changes_(options_.waits),
       retry_after_(options_.retry_min) {
   TOYOU_ASSERT(stop_);
 }
@@ -106,17 +107,14 @@ ControlLoop::Steady::time_point ControlLoop::next_wake() const {
 
 // nullopt: nothing to publish, or not yet allowed to.
 std::optional<ControlLoop::Steady::time_point> ControlLoop::publish_due() const {
-  if (!first_change_ || !intake_.synced()) return std::nullopt;
-  const auto quiet =
-      std::min(last_change_ + options_.quiet, *first_change_ + options_.quiet_at_most);
-  return retry_at_ ? std::max(quiet, *retry_at_) : quiet;
+  if (!intake_.synced()) return std::nullopt;
+  const auto due = changes_.due();
+  return due && retry_at_ ? std::max(*due, *retry_at_) : due;
 }
 
 void ControlLoop::take_events(Steady::time_point now) {
   for (Event& event : queue_.take()) {
-    if (!intake_.apply(std::move(event))) continue;
-    if (!first_change_) first_change_ = now;
-    last_change_ = now;
+    if (intake_.apply(std::move(event))) changes_.note(now);
   }
   if (!intake_.settle()) return;
   metrics_.input_problems.Set(static_cast<double>(intake_.problems().size()));
@@ -144,9 +142,8 @@ void ControlLoop::follow_dataplane(Steady::time_point now) {
 // A certificate expires without any event.
 void ControlLoop::follow_certificates(Steady::time_point now) {
   const auto expiry = translator_.next_expiry();
-  if (!expiry || first_change_ || options_.wall_clock() <= *expiry) return;
-  first_change_ = now;
-  last_change_ = now;
+  if (!expiry || changes_.pending() || options_.wall_clock() <= *expiry) return;
+  changes_.note(now);
 }
 
 void ControlLoop::log_warnings() {
@@ -163,7 +160,7 @@ void ControlLoop::log_warnings() {
 }
 
 void ControlLoop::publish(Steady::time_point now) {
-  first_change_.reset();
+  changes_.act(now);
   metrics_.translations.Increment();
   metrics_.set_objects(intake_.objects());
   const auto& translation = translator_.update(intake_.take_changed(), options_.wall_clock());
@@ -191,8 +188,7 @@ void ControlLoop::publish_failed(const Error& error, Steady::time_point now) {
   metrics_.publish_failed.Increment();
   log::error("the snapshot cannot be published; the last one stays in force",
              {{"reason", to_string(error)}, {"retry_ms", retry_after_.count()}});
-  first_change_ = now;
-  last_change_ = now;
+  changes_.note(now);
   retry_at_ = now + retry_after_;
   retry_after_ = std::min(retry_after_ * 2, options_.retry_max);
   share_state(to_string(error));

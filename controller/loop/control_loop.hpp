@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "common/clock.hpp"
+#include "common/debounce.hpp"
 #include "common/directory_watch.hpp"
 #include "common/limits.hpp"
 #include "common/owned_fd.hpp"
@@ -34,8 +35,7 @@ namespace toyou::loop {
 struct Options {
   translate::Options translate;
   std::function<WallTime()> wall_clock = &std::chrono::system_clock::now;
-  Millis quiet = limits::kPublishQuiet;
-  Millis quiet_at_most = limits::kPublishMax;
+  Debounce::Waits waits{limits::kPublishAlone, limits::kPublishSeries, limits::kPublishMax};
   Millis retry_min{100};  // after a publish that failed; doubles up to retry_max
   Millis retry_max{10'000};
   Millis poll{1000};          // of loaded.json, behind inotify
@@ -104,8 +104,7 @@ class ControlLoop {
   std::optional<DirectoryWatch> watch_;
   bool translated_ = false;
   std::vector<std::string> warnings_;  // of the last translation, logged
-  std::optional<Steady::time_point> first_change_;
-  Steady::time_point last_change_;
+  Debounce changes_;                   // not yet published
   std::optional<Steady::time_point> retry_at_;
   Millis retry_after_;
   Steady::time_point next_poll_;

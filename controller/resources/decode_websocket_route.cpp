@@ -6,6 +6,7 @@
 #include "common/duration.hpp"
 #include "common/hostname.hpp"
 #include "common/limits.hpp"
+#include "controller/resources/client_addresses.hpp"
 #include "controller/resources/decode.hpp"
 #include "controller/resources/metadata.hpp"
 #include "controller/resources/unserved_fields.hpp"
@@ -304,6 +305,9 @@ Result<WebSocketRoute> decode_websocket_route(const nlohmann::json& object) {
   route.protocols = read_protocols(spec.member("protocols"), problems);
   route.backends = read_backends(spec.member("backends"));
   route.origins = read_origins(spec.member("origins"));
+  const Field addresses = spec.member("clientAddresses");
+  route.client_addresses = snapshot::ClientAddresses{read_ip_ranges(addresses.member("allow")),
+                                                     read_ip_ranges(addresses.member("deny"))};
   const Field limits = spec.member("limits");
   route.limits = {read_count(limits.member("maxConnections")),
                   read_count(limits.member("maxConnectionsPerClient")),

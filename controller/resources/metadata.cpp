@@ -77,6 +77,20 @@ std::optional<std::int64_t> take_date(std::string_view& text) {
 
 }  // namespace
 
+std::vector<std::string> split_list(std::string_view annotation) {
+  std::vector<std::string> elements;
+  while (!annotation.empty()) {
+    const std::size_t comma = std::min(annotation.find(','), annotation.size());
+    std::string_view element = annotation.substr(0, comma);
+    annotation.remove_prefix(std::min(comma + 1, annotation.size()));
+    const std::size_t first = element.find_first_not_of(" \t\r\n");
+    if (first == std::string_view::npos) continue;
+    element = element.substr(first, element.find_last_not_of(" \t\r\n") - first + 1);
+    elements.emplace_back(element);
+  }
+  return elements;
+}
+
 bool is_dns_name(std::string_view name) {
   return !name.empty() && name.size() <= limits::kHostBytes &&
          std::all_of(name.begin(), name.end(),

@@ -18,6 +18,9 @@ Metadata read_metadata(const Field& object, Scope scope);
 // DNS-1123 subdomain, as the API server asks of the names of all kinds that we read.
 bool is_dns_name(std::string_view name);
 
+// "team-b, team-c": the elements of an annotation that is a list. Empty ones are left out.
+std::vector<std::string> split_list(std::string_view annotation);
+
 // Microseconds since 1970 of an RFC 3339 time. nullopt: it is none.
 std::optional<std::int64_t> parse_rfc3339(std::string_view text);
 

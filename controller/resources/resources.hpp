@@ -37,6 +37,9 @@ inline constexpr std::string_view kBackendProxyProtocolAnnotation =
     "toyou.dev/backend-proxy-protocol";
 // Of an Ingress: "true" or "false". A WebSocketRoute has spec.tls.redirect.
 inline constexpr std::string_view kSslRedirectAnnotation = "toyou.dev/ssl-redirect";  // T9
+// Of an Ingress: "10.0.0.0/8, 2001:db8::/32". A WebSocketRoute has spec.clientAddresses.
+inline constexpr std::string_view kAllowAddressesAnnotation = "toyou.dev/allow-client-addresses";
+inline constexpr std::string_view kDenyAddressesAnnotation = "toyou.dev/deny-client-addresses";
 
 // Of an Ingress: client certificates. A WebSocketRoute has spec.tls.client.
 inline constexpr std::string_view kClientCaAnnotation = "toyou.dev/client-ca-secret";
@@ -161,6 +164,7 @@ struct WebSocketRoute {
   snapshot::Protocols protocols;  // those that could not be read: all
   std::vector<WeightedService> backends;
   std::optional<snapshot::Origins> origins;
+  Rare<snapshot::ClientAddresses> client_addresses;
   snapshot::Limits limits;
   snapshot::Timeouts timeouts;
   std::optional<RouteTls> tls;

@@ -27,6 +27,8 @@ const std::vector<std::string_view>& served() {
       "spec.backends[].weight",
       "spec.origins.allow",
       "spec.origins.missing",
+      "spec.clientAddresses.allow",
+      "spec.clientAddresses.deny",
       "spec.limits.maxConnections",
       "spec.limits.maxConnectionsPerClient",
       "spec.limits.maxMessageBytes",

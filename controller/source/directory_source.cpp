@@ -31,12 +31,16 @@ using Steady = std::chrono::steady_clock;
 constexpr std::uint32_t kEvents = IN_CREATE | IN_MODIFY | IN_CLOSE_WRITE | IN_MOVED_FROM |
                                   IN_MOVED_TO | IN_DELETE | IN_ATTRIB | IN_DELETE_SELF |
                                   IN_MOVE_SELF;
-// However busy the directory is, it is read that long after the first event.
-constexpr Millis kQuietAtMost{50};
 
 bool is_manifest_name(std::string_view name) {
   return !name.starts_with('.') &&
          (name.ends_with(".yaml") || name.ends_with(".yml") || name.ends_with(".json"));
+}
+
+// Of editors, and of whoever writes a file elsewhere before it is renamed. Not "..data", which the
+// kubelet renames to change all files of a volume at once.
+bool is_private_name(std::string_view name) {
+  return name.starts_with('.') && !name.starts_with("..");
 }
 
 // Tells two contents of a path apart without reading them.
@@ -82,7 +86,8 @@ Result<std::map<std::string, Fingerprint>> list_manifests(const std::string& dir
 // The state of the directory as we know it, and when to look again. Used by the source's thread.
 class DirectoryFollower {
  public:
-  DirectoryFollower(const DirectoryOptions& options, Sink& sink) : options_(options), sink_(sink) {}
+  DirectoryFollower(const DirectoryOptions& options, Sink& sink)
+      : options_(options), sink_(sink), events_(options.waits) {}
 
   void start(Steady::time_point now) {
     watch_again();
@@ -104,7 +109,7 @@ class DirectoryFollower {
 
   [[nodiscard]] Steady::time_point next_scan() const {
     Steady::time_point next = last_scan_ + options_.poll;
-    if (due_) next = std::min(next, *due_);
+    if (const auto due = events_.due()) next = std::min(next, *due);
     for (const auto& [name, since] : writing_) next = std::min(next, since + patience(name));
     for (const auto& [name, known] : known_) {
       if (known.missing_since) next = std::min(next, *known.missing_since + options_.removal_grace);
@@ -135,15 +140,14 @@ class DirectoryFollower {
     if (is_manifest_name(event.name)) {
       if ((event.mask & (IN_CREATE | IN_MODIFY)) != 0) {
         writing_[event.name] = now;
-      } else if ((event.mask & IN_ATTRIB) != 0) {
-        dirty_.insert(event.name);
-      } else {
-        writing_.erase(event.name);
-        dirty_.insert(event.name);
+        return;  // there is nothing to be read before it is closed
       }
+      if ((event.mask & IN_ATTRIB) == 0) writing_.erase(event.name);
+      dirty_.insert(event.name);
+    } else if (is_private_name(event.name)) {
+      return;
     }
-    if (!due_) first_event_ = now;
-    due_ = std::min(now + options_.quiet, first_event_ + kQuietAtMost);
+    events_.note(now);
   }
 
   void watch_again() {
@@ -166,7 +170,7 @@ class DirectoryFollower {
 
   void scan(Steady::time_point now) {
     last_scan_ = now;
-    due_.reset();
+    events_.act(now);
     const auto found = list_manifests(options_.directory);
     if (!found) {
       watch_.reset();
@@ -241,8 +245,7 @@ class DirectoryFollower {
   std::map<std::string, Known> known_;
   std::map<std::string, Steady::time_point> writing_;  // open for writing, by its last event
   std::set<std::string> dirty_;                        // to be read whatever the fingerprint says
-  std::optional<Steady::time_point> due_;
-  Steady::time_point first_event_;
+  Debounce events_;                                    // since the last scan
   Steady::time_point last_scan_;
 };
 

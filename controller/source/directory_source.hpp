@@ -13,13 +13,14 @@
 #include <string>
 
 #include "common/clock.hpp"
+#include "common/debounce.hpp"
 #include "controller/source/source.hpp"
 
 namespace toyou::source {
 
 struct DirectoryOptions {
   std::string directory;
-  Millis quiet{3};              // after the last event, before the directory is read
+  Debounce::Waits waits{Millis{0}, Millis{3}, Millis{50}};  // before a changed one is read
   Millis removal_grace{25};     // a file has to be away that long to count as removed
   Millis unclosed_new{50};      // a new file that nobody closes (a hard link) is read after that
   Millis unclosed_known{2000};  // a known file that is open for writing keeps its content that long

@@ -2,24 +2,13 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
+
+#include "controller/resources/client_addresses.hpp"
+#include "controller/resources/metadata.hpp"
 
 namespace toyou::translate {
 namespace {
-
-// "team-b, team-c" or "*".
-std::vector<std::string> split_namespaces(std::string_view text) {
-  std::vector<std::string> names;
-  while (!text.empty()) {
-    const std::size_t comma = std::min(text.find(','), text.size());
-    std::string_view name = text.substr(0, comma);
-    text.remove_prefix(std::min(comma + 1, text.size()));
-    const std::size_t first = name.find_first_not_of(" \t\n");
-    if (first == std::string_view::npos) continue;
-    name = name.substr(first, name.find_last_not_of(" \t\n") - first + 1);
-    names.emplace_back(name);
-  }
-  return names;
-}
 
 void read_ssl_redirect(const std::string& value, Claims& claims) {
   claims.tls_redirect = value == "true";
@@ -43,16 +32,34 @@ void read_backend_proxy_protocol(const std::string& value, Claims& claims) {
       {"Invalid", field + R"( must be "v2"; the object is not served)", field});
 }
 
+IpRanges read_ranges(const std::string& name, const std::string& value, Claims& claims) {
+  resources::FieldProblems problems;
+  IpRanges ranges = resources::read_ip_ranges(
+      value, resources::member_path("metadata.annotations", name), problems);
+  for (const resources::FieldProblem& problem : problems) {
+    claims.refused = true;
+    claims.defects.push_back({"Invalid",
+                              problem.field + " " + problem.message + "; the object is not served",
+                              problem.field});
+  }
+  return ranges;
+}
+
 // An annotation of ours asks for something. One that we do not know would be something that is
 // not done (W8).
 void read_annotations(const resources::Metadata& meta, Claims& claims) {
+  snapshot::ClientAddresses addresses;
   for (const auto& [name, value] : meta.annotations) {
     if (name == resources::kSharedWithAnnotation) {
-      claims.shared_with = split_namespaces(value);
+      claims.shared_with = resources::split_list(value);
     } else if (name == resources::kSslRedirectAnnotation && claims.is_ingress()) {
       read_ssl_redirect(value, claims);
     } else if (name == resources::kBackendProxyProtocolAnnotation && claims.is_ingress()) {
       read_backend_proxy_protocol(value, claims);
+    } else if (name == resources::kAllowAddressesAnnotation && claims.is_ingress()) {
+      addresses.allow = read_ranges(name, value, claims);
+    } else if (name == resources::kDenyAddressesAnnotation && claims.is_ingress()) {
+      addresses.deny = read_ranges(name, value, claims);
     } else if (claims.is_ingress() && resources::is_client_auth_annotation(name)) {
       continue;  // read with the hosts that it is for
     } else if (name.starts_with(resources::kOurAnnotationPrefix)) {
@@ -63,6 +70,7 @@ void read_annotations(const resources::Metadata& meta, Claims& claims) {
            field});
     }
   }
+  claims.client_addresses = std::move(addresses);
 }
 
 }  // namespace

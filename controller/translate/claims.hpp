@@ -88,6 +88,7 @@ struct Claims {
   bool tls_redirect = false;             // of an Ingress: its annotation (T9)
   // Of an Ingress: its annotation.
   snapshot::ProxyProtocol backend_proxy_protocol = snapshot::ProxyProtocol::None;
+  Rare<snapshot::ClientAddresses> client_addresses;  // of an Ingress: its annotations
   std::optional<ClientAuthClaim> client_auth;
 
   std::vector<TlsEntry> tls;

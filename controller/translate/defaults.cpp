@@ -42,6 +42,7 @@ void emit_fallback(const std::string& host, const Claims& claims, HostAnswer& an
   route.action = claims.fallback->action;
   route.backends = claims.fallback->backends;
   route.tls_redirect = claims.tls_redirect;
+  route.client_addresses = claims.client_addresses;
   route.backend_proxy_protocol = claims.backend_proxy_protocol;
   answer.routes.emplace(snapshot::route_key(route.source, number_of(host, claims)),
                         std::move(route));

@@ -89,6 +89,7 @@ class IngressReader {
     candidate.route.protocols = snapshot::Protocols::all();  // W2
     candidate.route.action = action();
     candidate.route.tls_redirect = claims_.tls_redirect;
+    candidate.route.client_addresses = claims_.client_addresses;
     candidate.route.backend_proxy_protocol = claims_.backend_proxy_protocol;
     candidate.route.backends = targets(path.backend, field + ".backend");
     claims_.add_host(host);

@@ -144,6 +144,7 @@ Claims claims_of(const WebSocketRoute& route, Backends& backends,
   served.backends = resolve_backends(route, backends, backend_tls, claims);
   served.backend_proxy_protocol = route.backend_proxy_protocol;
   served.origins = route.origins;
+  served.client_addresses = route.client_addresses;
   served.limits = route.limits;
   served.timeouts = route.timeouts;
   if (route.tls) {

@@ -53,10 +53,15 @@ void EventStream::begin_write(const http::Pieces& pieces) {
 }
 
 // At a random time of the drain period: EventSource clients come back at once, and should not all
-// do so in the same moment.
+// do so in the same moment. They send GET; what answers another method may be the end of something
+// that is not to be asked for twice, and has the whole period to come to it.
 void EventStream::on_drain() {
-  const auto period = static_cast<std::uint64_t>(x_.worker.options.drain_period.count());
-  arm(Millis(static_cast<Millis::rep>(x_.worker.pool.balancer().random(period))));
+  const Millis period = x_.worker.options.drain_period;
+  const bool comes_back = x_.method == "GET";
+  const auto wait =
+      comes_back ? x_.worker.pool.balancer().random(static_cast<std::uint64_t>(period.count()))
+                 : static_cast<std::uint64_t>(period.count());
+  arm(Millis(static_cast<Millis::rep>(wait)));
 }
 
 void EventStream::on_timer() {

@@ -7,8 +7,7 @@
 
 namespace toyou::handlers {
 
-asio::awaitable<void> handle_http(http::Exchange& exchange);
-asio::awaitable<void> handle_sse(http::Exchange& exchange);
+asio::awaitable<void> handle_http(http::Exchange& exchange);  // SSE, too
 asio::awaitable<void> handle_websocket(http::Exchange& exchange);
 
 }  // namespace toyou::handlers

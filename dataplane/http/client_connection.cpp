@@ -230,9 +230,8 @@ asio::awaitable<void> ClientConnection::dispatch(Exchange& x) {
   if (middleware::Verdict verdict = decide(x)) return answer(x, std::move(*verdict));
   switch (x.protocol) {
     case snapshot::Protocol::Http:
-      return handlers::handle_http(x);
     case snapshot::Protocol::Sse:
-      return handlers::handle_sse(x);
+      return handlers::handle_http(x);
     case snapshot::Protocol::WebSocket:
       return handlers::handle_websocket(x);
   }

@@ -13,6 +13,7 @@ constexpr std::array kBeforeRouting = {
 constexpr std::array kForRoute = {
     Middleware{"hsts", hsts},                                // what every answer over TLS says
     Middleware{"route_action", route_action},                // routes that answer by themselves
+    Middleware{"address_lists", address_lists},              // whom the route knows by address
     Middleware{"tls_redirect", tls_redirect},                // routes that are served over TLS only
     Middleware{"client_certificate", client_certificate},    // hosts that ask for one
     Middleware{"websocket_handshake", websocket_handshake},  // RFC 6455 before anything is counted

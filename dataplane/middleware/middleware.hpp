@@ -26,6 +26,7 @@ Verdict client_address(http::Exchange& exchange);
 // After routing.
 Verdict hsts(http::Exchange& exchange);
 Verdict route_action(http::Exchange& exchange);
+Verdict address_lists(http::Exchange& exchange);
 Verdict tls_redirect(http::Exchange& exchange);
 Verdict client_certificate(http::Exchange& exchange);
 Verdict websocket_handshake(http::Exchange& exchange);

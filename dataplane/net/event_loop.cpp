@@ -117,6 +117,7 @@ void EventLoop::remove(int fd) {
 }
 
 void EventLoop::turn() {
+  before_waiting_();
   std::array<epoll_event, kEventsPerTurn> events;
   const int count =
       ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), wait_ms());

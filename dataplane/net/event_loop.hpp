@@ -65,6 +65,9 @@ class EventLoop {
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
 
+  // `call` runs in each turn before the loop waits for events: what the turn before has collected
+  // for others goes out in one piece. Before run().
+  void before_waiting(std::function<void()> call) { before_waiting_ = std::move(call); }
   // Until stop(). An exception of a posted function leaves it; it may be called again.
   void run();
   // Any thread: run() returns after the turn that is under way; what was posted before is run.
@@ -106,6 +109,7 @@ class EventLoop {
   WaiterList yielding_;  // ready with the next turn
   WaiterList ready_;
   bool stopped_ = false;
+  std::function<void()> before_waiting_ = [] {};
 
   std::mutex mutex_;
   std::deque<std::function<void()>> tasks_;

@@ -34,8 +34,12 @@ class Engine {
   virtual void start() = 0;
 
   // Takes over a pair. Any thread; never blocks on the relay. Early bytes are forwarded first.
-  // After stop() the pair is ended at once, with cause drain.
+  // After stop() the pair is ended at once, with cause drain. A relay that sleeps learns of it by
+  // wake(), so that the pairs of one turn of a worker cost one wake-up.
   virtual void adopt(Handoff handoff) = 0;
+
+  // Any thread, after adopt(). Makes no system call where nothing was adopted since the last time.
+  virtual void wake() = 0;
 
   // Closes every live pair with `cause` (the design's table of codes), spread evenly over `period`.
   // Pairs adopted meanwhile are closed within the same period, later ones at once. `done` is called
@@ -47,8 +51,8 @@ class Engine {
   virtual void stop() = 0;
 
   // For another thread that is about to work for long: lets the relay go first if it has something
-  // to do and waits for this core. Any thread.
-  virtual void let_run() const = 0;
+  // to do, what was adopted included, and waits for this core. Any thread.
+  virtual void let_run() = 0;
 
   [[nodiscard]] virtual EngineStats stats() const = 0;
   [[nodiscard]] virtual const RelayMetrics& metrics() const = 0;

@@ -102,21 +102,26 @@ void EpollEngine::start() {
 }
 
 bool EpollEngine::post(Order& order) {
-  bool first = false;
-  {
-    const std::lock_guard lock(inbox_mutex_);
-    if (!accepting_) return false;
-    if (std::holds_alternative<StopOrder>(order)) accepting_ = false;
-    first = inbox_.empty();
-    inbox_.push_back(std::move(order));
-  }
-  if (first) ::eventfd_write(wake_.get(), 1);  // cannot fail before 2^64 - 1 wake-ups
+  const std::lock_guard lock(inbox_mutex_);
+  if (!accepting_) return false;
+  if (std::holds_alternative<StopOrder>(order)) accepting_ = false;
+  inbox_.push_back(std::move(order));
   return true;
+}
+
+void EpollEngine::notify() {
+  ::eventfd_write(wake_.get(), 1);  // cannot fail before 2^64 - 1 wake-ups
 }
 
 void EpollEngine::adopt(Handoff handoff) {
   Order order(std::move(handoff));
-  if (!post(order)) end_unadopted(std::move(std::get<Handoff>(order)));
+  if (!post(order)) return end_unadopted(std::move(std::get<Handoff>(order)));
+  unannounced_.store(true, std::memory_order_release);
+}
+
+void EpollEngine::wake() {
+  if (!unannounced_.load(std::memory_order_relaxed)) return;
+  if (unannounced_.exchange(false, std::memory_order_acquire)) notify();
 }
 
 void EpollEngine::end_unadopted(Handoff handoff) {
@@ -125,12 +130,12 @@ void EpollEngine::end_unadopted(Handoff handoff) {
 
 void EpollEngine::drain(Cause cause, Millis period, std::function<void()> done) {
   Order order(DrainOrder{.cause = cause, .period = period, .done = std::move(done)});
-  post(order);
+  if (post(order)) notify();
 }
 
 void EpollEngine::stop() {
   Order order(StopOrder{});
-  post(order);
+  if (post(order)) notify();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -146,7 +151,8 @@ EngineStats EpollEngine::stats() const {
 
 // A woken relay does not always get the core at once: where it has just had its share, the kernel
 // looks again at the next tick, milliseconds later.
-void EpollEngine::let_run() const {
+void EpollEngine::let_run() {
+  wake();
   pollfd asked{.fd = epoll_.get(), .events = POLLIN, .revents = 0};
   if (::poll(&asked, 1, 0) > 0) ::sched_yield();
 }

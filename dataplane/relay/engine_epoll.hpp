@@ -26,9 +26,10 @@ class EpollEngine final : public Engine {
 
   void start() override;
   void adopt(Handoff handoff) override;
+  void wake() override;
   void drain(Cause cause, std::chrono::milliseconds period, std::function<void()> done) override;
   void stop() override;
-  void let_run() const override;
+  void let_run() override;
   [[nodiscard]] EngineStats stats() const override;
   [[nodiscard]] const RelayMetrics& metrics() const override { return metrics_; }
 
@@ -43,6 +44,7 @@ class EpollEngine final : public Engine {
 
   // From any thread.
   bool post(Order& order);  // false: stopped, `order` is untouched
+  void notify();
   void end_unadopted(Handoff handoff);
 
   // On the relay's thread.
@@ -74,6 +76,7 @@ class EpollEngine final : public Engine {
   std::mutex inbox_mutex_;
   std::vector<Order> inbox_;
   bool accepting_ = false;
+  std::atomic<bool> unannounced_{false};  // pairs in the inbox that the relay was not woken for
 
   RelayMetrics metrics_;
   std::atomic<std::uint64_t> live_{0};

@@ -5,12 +5,14 @@ import base64
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections import namedtuple
 
 from support import manifests
@@ -33,6 +35,10 @@ def process_tree(pid):
         except OSError:
             pass
     return [one for one in found if os.path.exists("/proc/%d" % one)]
+
+
+def program_of(pid):
+    return os.path.basename(os.readlink("/proc/%d/exe" % pid))
 
 
 def memory_kib(pids, fields=("Pss_Anon:", "Pss_Shmem:")):
@@ -157,6 +163,14 @@ class Peer:
     def memory(self):
         return memory_kib(self.pids())
 
+    def carrier(self):
+        """Process ids of what carries traffic, without what only prepares its configuration."""
+        return self.pids()
+
+    def last_load(self):
+        """Seconds that what carries traffic took for its newest configuration; None: it does not say."""
+        return None
+
     def stop(self):
         everyone = self.pids()
         for process in self.processes:
@@ -233,6 +247,14 @@ class Toyou(Peer):
         made = manifests.ingress(name, route.host, "b%d" % route.backend, path=route.path)
         made["spec"]["tls"] = [{"hosts": [route.host], "secretName": "tls"}]
         return made
+
+    def carrier(self):
+        return [pid for pid in self.pids() if program_of(pid) == "toyou-dataplane"]
+
+    def last_load(self):
+        with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % self.admin, timeout=10) as answered:
+            text = answered.read().decode()
+        return float(re.search(r"^toyou_snapshot_load_seconds ([0-9.e-]+)$", text, re.MULTILINE).group(1))
 
     def commands(self):
         return [[self.binary(), "local", self.path("manifests"), "--workers", str(self.workers), "--http-port", str(self.http),

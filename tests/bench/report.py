@@ -56,7 +56,7 @@ def table(key, measurements):
             found = ratios(name, [one for one in measurements if "failed" not in one])
             cells.append(spread(found, 2) if found else "-")
         for _, figure, digits in row.shown:
-            cells.append(spread([one[figure] for one in good], digits) if figure in good[0] else "-")
+            cells.append(spread([one[figure] for one in good], digits) if figure in good[-1] else "-")
         yield "| " + " | ".join([*cells, str(len(good))]) + " |"
     yield ""
     if failures:

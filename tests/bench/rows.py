@@ -144,17 +144,21 @@ def changes(bench, peer):
 
 def many_routes(bench, peer):
     few = load(bench, peer, mode="open", connections=16, count=bench.scaled(2000))["cpu_us"]
-    small = peer.memory()
+    small, small_carrier = peer.memory(), memory_kib(peer.carrier())
+    processes = len(peer.pids())
     peer.stop()
     count = bench.scaled(5000)
     routes = [Route("h%d.many.test" % (number // 10), "/p%d" % (number % 10), bench.backend) for number in range(count)]
     seconds = peer.start([*routes, *bench.routes])
     time.sleep(1)
-    big = peer.memory()
+    big, big_carrier, last_load = peer.memory(), memory_kib(peer.carrier()), peer.last_load()
+    if len(peer.pids()) != processes:
+        raise Failed("%s: %d processes where there were %d" % (peer.name, len(peer.pids()), processes))
     some = routes[count // 2]
     many = load(bench, peer, mode="open", connections=16, count=bench.scaled(2000), host=some.host, path=some.path)["cpu_us"]
     peer.apply([*routes, *bench.routes, Route("h0.many.test", "/added", bench.other)])
-    return {"load_s": seconds, "kib": (big - small) / count, "answer_ms": 1e3 * peer.await_answer(peer.routes[-1], 60),
+    return {"load_s": seconds, "kib": (big - small) / count, "carrier_kib": (big_carrier - small_carrier) / count,
+            "carrier_s": seconds if last_load is None else last_load, "answer_ms": 1e3 * peer.await_answer(peer.routes[-1], 60),
             "few_us": few, "many_us": many}
 
 
@@ -239,7 +243,8 @@ ROWS = {
         ("answers after, ms", "answer_ms", 0), ("slowest", "slowest_ms", 0), ("p99 us of the live", "p99_us", 0),
         ("processes more", "more_processes", 0), ("MiB more", "more_mib", 1)], True),
     "12": Row("5,000 routes", many_routes, True, 0.4, [
-        ("ready after, s", "load_s", 2), ("KiB/route", "kib", 2), ("one more answers after, ms", "answer_ms", 0),
+        ("ready after, s", "load_s", 2), ("what carries traffic loads in, s", "carrier_s", 2), ("KiB/route", "kib", 2),
+        ("in what carries traffic", "carrier_kib", 2), ("one more answers after, ms", "answer_ms", 0),
         ("us CPU/open, 10 routes", "few_us", 0), ("us CPU/open, 5,000", "many_us", 0)], True),
     "13": Row("200 WebSockets beside one that sends all it can", beside(STEADY, hog), False, 1, [
         ("p99 us", "p99_us", 0), ("alone", "quiet_us", 0), ("times", "times", 1), ("MiB/s of that one", "mib_s", 0)]),

@@ -20,8 +20,9 @@ def cluster():
         pytest.skip("there is no API server: Go 1.24 or newer builds it")
     it = Cluster()
     for folder in ("operator-crds", "cert-manager-crds"):
-        it.kubectl("apply", "--server-side", "-f", os.path.join(os.environ["KUBEBUILDER_ASSETS"], folder))
-    it.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        crds = os.path.realpath(os.path.join(os.environ["KUBEBUILDER_ASSETS"], folder))  # kubectl follows no link
+        it.kubectl("apply", "--server-side", "-f", crds)
+    it.await_crds("crd", "--all")
     it.kubectl("apply", "-f", "-", objects=[
         {"apiVersion": "v1", "kind": "Namespace",
          "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": level}}}

@@ -59,7 +59,7 @@ def test_what_is_not_restricted_is_said_rightly(cluster, name):
 @pytest.mark.parametrize("folder", ["deploy", "deploy/demo"])
 def test_kustomizations_apply(cluster, folder):
     cluster.kubectl("apply", "--server-side", "-f", os.path.join(TOP, "deploy", "crds.yaml"))
-    cluster.kubectl("wait", "--for=condition=Established", "crd/" + CRD, "--timeout=60s")
+    cluster.await_crds("crd/" + CRD)
     text = subprocess.run(["kubectl", "kustomize", os.path.join(TOP, folder)], check=True, capture_output=True, text=True).stdout
     objects = list(yaml.safe_load_all(text))
     cluster.kubectl("apply", "-f", "-", objects=[o for o in objects if o["kind"] == "Namespace"])
@@ -121,7 +121,7 @@ def test_an_upgrade_reaches_the_crd(cluster, tmp_path):
     with open(path, "w", encoding="utf-8") as file:
         file.write(text.replace("shortNames: [wsr]", "shortNames: [wsr, wsroute]"))
     run("install", "toyou", CHART, "-n", "up", "--create-namespace")
-    cluster.kubectl("wait", "--for=condition=Established", "crd/" + CRD, "--timeout=60s")
+    cluster.await_crds("crd/" + CRD)
     cluster.kubectl("apply", "-f", "-", objects=[manifests.websocket_route("kept", "kept.example.com", "a", "up")])
     run("upgrade", "toyou", newer, "-n", "up")
     crd = json.loads(cluster.kubectl("get", "crd", CRD, "-o", "json"))
@@ -170,7 +170,7 @@ def applied_alone(cluster, command, release=("toyou", "toyou")):
         run("uninstall", release[0], "-n", release[1])
     words = shlex.split(command)
     subprocess.run(words, cwd=TOP, check=True)
-    cluster.kubectl("wait", "--for=condition=Established", "crd/" + CRD, "--timeout=60s")
+    cluster.await_crds("crd/" + CRD)
     text = subprocess.run(["kubectl", "kustomize", os.path.join(TOP, words[-1])], check=True, capture_output=True, text=True).stdout
     # Nothing finishes the removal of a namespace here.
     gone = [o for o in yaml.safe_load_all(text) if o["kind"] not in ("Namespace", "CustomResourceDefinition")]
@@ -197,7 +197,7 @@ def test_commands_of_the_documents(cluster):
         assert done.returncode == 0 and done.stdout.strip(), (command, done.stderr)
         if "install" in words[:2] or "--install" in words:
             last.update([names_in(words)[1:]])
-            cluster.kubectl("wait", "--for=condition=Established", "crd/" + CRD, "--timeout=60s")
+            cluster.await_crds("crd/" + CRD)
     for release, namespace in last.items():
         run("uninstall", release, "-n", namespace)
     cluster.kubectl("delete", "crd", CRD)
@@ -249,7 +249,7 @@ def everything(namespace, backend, authority, class_name="toyou", domain="exampl
 def installed(cluster, folder, namespace, *values):
     """The two programs with the account of an installed release, and with its flags."""
     run("install", "toyou", CHART, "-n", namespace, "--create-namespace", *values)
-    cluster.kubectl("wait", "--for=condition=Established", "crd/" + CRD, "--timeout=60s")
+    cluster.await_crds("crd/" + CRD)
     cluster.api("PATCH", "/api/v1/namespaces/%s/services/toyou/status" % namespace,
                 {"status": {"loadBalancer": {"ingress": [{"ip": ADDRESS}]}}}, "application/merge-patch+json")
     it = Pair(folder, cluster.ctl("kubeconfig", namespace, "toyou"))
@@ -330,6 +330,16 @@ def test_the_rights_are_those_that_are_used(cluster, pair):
     del pair
     all_is_done(cluster, NAMESPACE)
     check_rights("system:serviceaccount:%s:toyou" % NAMESPACE, granted(render(namespace=NAMESPACE)))
+
+
+def test_no_deprecated_api_is_asked_for(cluster, pair):
+    """By the controller, nor by Helm for the chart: the API server counts the requests for what will be gone."""
+    del pair
+    all_is_done(cluster, NAMESPACE)
+    counted = re.findall(r'^apiserver_requested_deprecated_apis\{group="(.*?)",.*,resource="(.*?)",.*version="(.*?)"\}',
+                         cluster.kubectl("get", "--raw", "/metrics"), re.MULTILINE)
+    # Its own: it keeps the addresses of the Service "kubernetes". The controller has no right on them.
+    assert counted == [("", "endpoints", "v1")]
 
 
 def test_the_rights_in_namespaces_are_those_that_are_used(cluster, tmp_path, authority, web_backend):

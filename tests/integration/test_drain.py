@@ -2,6 +2,7 @@
 import fcntl
 import json
 import os
+import selectors
 import signal
 import threading
 import time
@@ -13,7 +14,7 @@ from support.backends import Backend, echo_websocket, serve_json
 from support.toyou import SLOW, children, is_running
 from support.wait import eventually
 from support.websocket import WebSocket
-from support.wire import Connection, fetch, read_chunks
+from support.wire import Connection, chunked, fetch, read_chunks
 
 pytestmark = pytest.mark.tsan
 
@@ -147,8 +148,16 @@ def in_chunks(data):
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-@pytest.mark.parametrize("framing", ["chunked", "until-close"])
-def test_a_stream_ends_between_two_events(dataplane_alone, framing):
+ASKED = {"headers": [("Accept", "text/event-stream")]}
+# The type of the response makes the stream, whatever was asked for.
+REQUESTS = {"asked for": ASKED, "not asked for": {}, "any": {"headers": [("Accept", "*/*")]},
+            "posted": {"method": "POST", "body": b'{"stream":true}'},
+            "posted in chunks": {"method": "POST", "headers": [("Transfer-Encoding", "chunked")], "body": chunked(b"x")}}
+
+
+@pytest.mark.parametrize("framing, asks", [("chunked", name) for name in REQUESTS] + [("until-close", "asked for"),
+                                                                                         ("until-close", "posted")])
+def test_a_stream_ends_between_two_events(dataplane_alone, framing, asks):
     """The half of an event that has gone out is followed by its other half, whenever the drain's moment came."""
     rest = threading.Event()
 
@@ -163,7 +172,7 @@ def test_a_stream_ends_between_two_events(dataplane_alone, framing):
 
     dataplane = dataplane_alone(handler=backend)
     with Connection(dataplane.http, timeout=20) as connection:
-        connection.send_request(host=dataplane.host, headers=[("Accept", "text/event-stream")])
+        connection.send_request(host=dataplane.host, **REQUESTS[asks])
         chunks, body = read_chunks(connection.stream, connection.head()), b""
         while not body.endswith(b"half"):
             body += next(chunks)
@@ -191,6 +200,104 @@ def test_an_event_that_never_ends_does_not_hold_the_drain(dataplane_alone):
         with pytest.raises(EOFError):  # cut: no last chunk
             list(read_chunks(connection.stream, head))
     assert dataplane.wait(20 * SLOW) == 0
+
+
+def test_the_answer_to_a_post_has_the_whole_period_for_its_end(dataplane_alone):
+    """Nobody asks for it again; streams of GET end all over the period."""
+    finish = threading.Event()
+
+    def backend(peer):
+        request = peer.request()
+        peer.send(EVENTS + b"Transfer-Encoding: chunked\r\n\r\n" + in_chunks(b"data: 1\n\n"))
+        if request.method == "POST":
+            assert finish.wait(20)
+            peer.send(in_chunks(b"data: end\n\n") + b"0\r\n\r\n")
+        peer.wait_for_end()
+
+    dataplane = dataplane_alone("--drain-period", "8s", handler=backend)
+    ends = selectors.DefaultSelector()
+
+    def stream(**asks):
+        connection = Connection(dataplane.http, timeout=20)
+        connection.send_request(host=dataplane.host, **asks)
+        chunks = read_chunks(connection.stream, connection.head())
+        assert next(chunks) == b"data: 1\n\n"
+        return connection, chunks
+    posted = [stream(method="POST", body=b"{}") for _ in range(8)]
+    others = [stream(**ASKED) for _ in range(10)]
+    for connection, _ in others:
+        ends.register(connection.sock, selectors.EVENT_READ)
+    dataplane.send_signal(signal.SIGTERM)
+    eventually(lambda: len(ends.select(0)) >= 5)  # half of the period has gone by, more or less
+    finish.set()
+    assert [list(chunks) for _, chunks in posted] == [[b"data: end\n\n"]] * 8
+    for connection, _ in [*posted, *others]:
+        connection.close()
+    assert dataplane.wait(20 * SLOW) == 0
+    dataplane.await_log("method=POST .*status=200 cause=none")
+
+
+def test_a_stream_whose_request_is_still_being_sent(dataplane_alone):
+    """A backend may answer before it has read all; the drain ends both ways at once."""
+    def backend(peer):
+        peer.request(body=False)
+        peer.send(EVENTS + b"Transfer-Encoding: chunked\r\n\r\n" + in_chunks(b"data: 1\n\n"))
+        peer.wait_for_end()
+
+    dataplane = dataplane_alone(handler=backend)
+    with Connection(dataplane.http, timeout=20) as connection:
+        connection.send_request(host=dataplane.host, method="POST", headers=[("Content-Length", "1000")], body=b"half")
+        chunks = read_chunks(connection.stream, connection.head())
+        assert next(chunks) == b"data: 1\n\n"
+        dataplane.send_signal(signal.SIGTERM)
+        assert list(chunks) == []
+    assert dataplane.wait(20 * SLOW) == 0
+
+
+def test_a_route_of_http_alone_ends_its_streams_the_same_way(dataplane_alone):
+    def backend(peer):
+        peer.request()
+        peer.send(EVENTS + b"Transfer-Encoding: chunked\r\n\r\n" + in_chunks(b"data: 1\n\n"))
+        peer.wait_for_end()
+
+    dataplane = dataplane_alone(handler=backend, protocols=["HTTP"])
+    streams = []
+    for headers in ([], [("Accept", "text/event-stream")]):
+        connection = Connection(dataplane.http, timeout=20)
+        connection.send_request(host=dataplane.host, headers=headers)
+        streams.append((connection, read_chunks(connection.stream, connection.head())))
+        assert next(streams[-1][1]) == b"data: 1\n\n"
+    dataplane.send_signal(signal.SIGTERM)
+    for connection, chunks in streams:
+        assert list(chunks) == []
+        connection.close()
+    assert dataplane.wait(20 * SLOW) == 0
+    dataplane.await_log("protocol=http .*status=200 cause=drain")
+
+
+def test_a_client_that_does_not_read_its_stream_does_not_hold_the_drain(dataplane_alone):
+    full = threading.Event()
+
+    def backend(peer):
+        peer.request()
+        peer.send(EVENTS + b"Transfer-Encoding: chunked\r\n\r\n")
+        peer.sock.settimeout(1)
+        try:
+            while True:
+                peer.send(in_chunks(b"data: %s\n\n" % (b"x" * 65536)))
+        except TimeoutError:
+            full.set()  # every buffer on the way to the client
+        peer.sock.settimeout(None)
+        peer.wait_for_end()
+
+    dataplane = dataplane_alone(handler=backend)
+    with Connection(dataplane.http) as connection:
+        connection.send_request(host=dataplane.host, **ASKED)
+        assert connection.head().status == 200
+        assert full.wait(20 * SLOW)
+        dataplane.send_signal(signal.SIGTERM)
+        assert dataplane.wait(20 * SLOW) == 0
+    dataplane.await_log("protocol=sse .*cause=drain")
 
 
 def test_an_answer_that_is_no_stream_is_finished(dataplane_alone):

@@ -147,7 +147,7 @@ def test_an_object_that_moves_between_files(served):
     assert works(served)
 
 
-UNSERVED = {"auth": {"basic": {"secretName": "users"}}, "clientAddresses": {"allow": ["10.0.0.0/8"]},
+UNSERVED = {"auth": {"basic": {"secretName": "users"}}, "clientAddresses": {"countries": ["x"]},
             "keepalive": {"pingInterval": "30s"}, "rewrite": {"prefix": "/"}, "tls": {"client": {"caSecretName": "c"}},
             "loadBalancing": {"policy": "ConsistentHash", "hashOn": {"cookie": "sid"}}, "retry": {"attempts": 3},
             "limits": {"messageRate": {"perSecond": 1, "burst": 1}}, "backendTLS": {"serverName": "x"}, "nonsense": {"a": 1}}

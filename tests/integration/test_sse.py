@@ -125,14 +125,16 @@ def test_the_backend_dies_in_the_stream(site):
             list(read_chunks(connection.stream, head))
 
 
-def test_sse_active_is_counted(site, gateway):
+@pytest.mark.parametrize("asks", [{"headers": ACCEPT}, {"method": "POST", "body": b"{}"}], ids=["asked for", "posted"])
+def test_sse_active_is_counted(site, gateway, asks):
+    """By the type of the response: whether it was asked for or not."""
     place = site(silent_stream)
 
     def active():
         return sum(value for key, value in gateway.metrics().items()
                    if key.startswith("toyou_sse_active") and place.name in key)
     with place.connect() as connection:
-        connection.send_request(host=place.host, headers=ACCEPT)
+        connection.send_request(host=place.host, **asks)
         assert connection.head().status == 200
         eventually(lambda: active() == 1)
     eventually(lambda: active() == 0)

@@ -42,7 +42,7 @@ def cluster():
     it.kubectl("apply", "-f", os.path.join(TOP, "crds"))
     it.account = chart_account()  # of the controller: objects with its rights
     it.kubectl("apply", "-f", "-", objects=it.account)
-    it.kubectl("wait", "--for=condition=Established", "crd/websocketroutes.toyou.dev", "--timeout=60s")
+    it.await_crds("crd/websocketroutes.toyou.dev")
     it.kubectl("apply", "-f", "-", objects=[manifests.ingress_class(),
                                            {**manifests.ingress_class("other"), "spec": {"controller": "other.dev/x"}}])
     eventually(lambda: it.api("GET", "/apis/toyou.dev/v1alpha1/websocketroutes")[0] == 200, LONG)

@@ -50,6 +50,10 @@ class Cluster:
         assert done.returncode == 0 or not check, done.stderr
         return done.stdout if check else done
 
+    def await_crds(self, *which):
+        """Until they are served. `kubectl wait` alone fails on a CRD that is too new to have conditions."""
+        eventually(lambda: self.kubectl("wait", "--for=condition=Established", *which, "--timeout=%ds" % LONG), LONG)
+
     def ctl(self, *arguments):
         return subprocess.run([WITH_CLUSTER, "ctl", *arguments], check=True, capture_output=True,
                               text=True).stdout.strip()

@@ -22,7 +22,7 @@ def test_a_class_that_is_nobodys_is_said(space, make_pair):
     eventually(lambda: pair.controller.get("/readyz").status == 200, LONG)  # the first snapshot may still be under way
     assert words in pair.controller.get("/readyz").text
     assert pair.controller.metrics()["toyou_controller_warnings"] == 1
-    assert [line for line in pair.controller.err if "no IngressClass has spec.controller" in line]
+    pair.controller.await_log("no IngressClass has spec.controller", LONG)
     own_class = {**manifests.ingress_class("nobody-" + space.name), "spec": {"controller": "nobody.example.com/c"}}
     space.apply(own_class)
     eventually(lambda: "problem" not in pair.controller.get("/readyz").text, LONG)
@@ -43,11 +43,12 @@ def test_a_missing_crd_is_said_and_ingresses_are_served(space, make_pair):
         words = "WebSocketRoute: not defined in this cluster: install the CustomResourceDefinition of this release"
         eventually(lambda: words in pair.controller.get("/readyz").text, LONG)
         assert pair.controller.get("/readyz").status == 200 and pair.dataplane.get("/readyz").status == 200
-        assert not connected(pair.controller, "WebSocketRoute") and connected(pair.controller, "Ingress")
-        assert [line for line in pair.controller.err if "not defined in this cluster" in line]
+        eventually(lambda: connected(pair.controller, "Ingress"), LONG)  # the watch may begin after what its list gave is served
+        assert not connected(pair.controller, "WebSocketRoute")
+        pair.controller.await_log("not defined in this cluster", LONG)
     finally:
         cluster.kubectl("apply", "-f", CRD)
-        cluster.kubectl("wait", "--for=condition=Established", "crd/websocketroutes.toyou.dev", "--timeout=60s")
+        cluster.await_crds("crd/websocketroutes.toyou.dev")
     eventually(lambda: connected(pair.controller, "WebSocketRoute"), LONG)
     eventually(lambda: "problem" not in pair.controller.get("/readyz").text, LONG)
     later = space.host("later")
@@ -69,7 +70,8 @@ def test_a_crd_that_is_older_is_said(space, make_pair):
         pair.start_controller("--publish-address", "192.0.2.10", "--lease-name", "none")
         words = "WebSocketRoute: the CustomResourceDefinition is older than this release: it has no spec.origins.allow and 1 more"
         eventually(lambda: words in pair.controller.get("/readyz").text, LONG)
-        assert connected(pair.controller, "WebSocketRoute") and pair.controller.metrics()["toyou_controller_input_problems"] == 1
+        eventually(lambda: connected(pair.controller, "WebSocketRoute"), LONG)
+        assert pair.controller.metrics()["toyou_controller_input_problems"] == 1
     finally:
         cluster.kubectl("replace", "-f", CRD)
     eventually(lambda: "problem" not in pair.controller.get("/readyz").text, LONG)

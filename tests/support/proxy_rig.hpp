@@ -161,7 +161,8 @@ class CapturingEngine final : public relay::Engine {
   }
   void drain(Cause, std::chrono::milliseconds, std::function<void()>) override {}
   void stop() override {}
-  void let_run() const override {}
+  void wake() override {}
+  void let_run() override {}
   [[nodiscard]] relay::EngineStats stats() const override { return {}; }
   [[nodiscard]] const relay::RelayMetrics& metrics() const override { return metrics_; }
 

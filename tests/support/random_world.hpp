@@ -132,6 +132,10 @@ class World {
     }
     json meta = metadata(choose({"i1", "i2", "i3"}));
     if (one_in(6)) meta["annotations"]["toyou.dev/client-ca-secret"] = secret_name();
+    if (one_in(6)) {
+      meta["annotations"]["toyou.dev/allow-client-addresses"] = one_in(8) ? "x" : "10.0.0.0/8, ::1";
+    }
+    if (one_in(6)) meta["annotations"]["toyou.dev/deny-client-addresses"] = "10.1.0.0/16";
     return {{"apiVersion", "networking.k8s.io/v1"},
             {"kind", "Ingress"},
             {"metadata", meta},
@@ -155,7 +159,11 @@ class World {
     if (one_in(3)) {
       spec["tls"]["client"] = {{"caSecretName", secret_name()}, {"depth", pick(2)}};
     }
-    if (one_in(5)) spec["auth"]["basic"]["secretName"] = choose({"k1", "k2"});
+    if (one_in(4)) {
+      spec["clientAddresses"] = {{"allow", {one_in(8) ? "10.0.0.1/8" : "10.0.0.0/8"}},
+                                 {"deny", {"10.1.0.0/16", "::1"}}};
+    }
+    if (one_in(10)) spec["auth"]["basic"]["secretName"] = choose({"k1", "k2"});
     return {{"apiVersion", "toyou.dev/v1alpha1"},
             {"kind", "WebSocketRoute"},
             {"metadata", metadata(choose({"w1", "w2", "w3"}))},

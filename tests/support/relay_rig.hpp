@@ -185,6 +185,7 @@ class RelayRig {
     EXPECT_TRUE(slot.has_value());
     handoff.connection = manager.open(std::move(facts), std::move(*slot));
     engine->adopt(std::move(handoff));
+    engine->wake();
     return {Remote(std::move(client.far)), Remote(std::move(backend.far))};
   }
   RelayedPair open() { return open(Opening{}); }

@@ -36,6 +36,18 @@ inline snapshot::Route with_backends(snapshot::Route route, std::vector<std::str
   return route;
 }
 
+// Both lists as they are written; one that is wrong throws.
+inline snapshot::ClientAddresses client_addresses(const std::vector<std::string>& allow,
+                                                  const std::vector<std::string>& deny) {
+  const auto read = [](const std::vector<std::string>& texts) {
+    std::vector<IpRange> ranges;
+    ranges.reserve(texts.size());
+    for (const std::string& text : texts) ranges.push_back(parse_ip_range(text).value());
+    return IpRanges(std::move(ranges));
+  };
+  return {read(allow), read(deny)};
+}
+
 inline snapshot::Upstream upstream(const std::string& service,
                                    std::vector<snapshot::Endpoint> endpoints) {
   return {"default", service, "80", std::move(endpoints)};

@@ -55,11 +55,13 @@ class SnapshotWorld:
             report = json.load(file)
         return report["generation"] == generation and report
 
-    def start(self, *flags, workers=2, under=(), ready_seconds=20 * SLOW, **popen):
-        """`under`: a program, with its arguments, that runs the dataplane."""
+    def start(self, *flags, workers=2, under=(), ready_seconds=20 * SLOW, listen="127.0.0.1", **popen):
+        """`under`: a program, with its arguments, that runs the dataplane; `listen`: where it listens;
+        None: on all addresses, IPv4 on a socket of IPv6."""
         self.publish()
-        self.dataplane = Server([*under, program("toyou-dataplane"), "--snapshot-dir", self.directory,
-                                 "--listen-address", "127.0.0.1", "--http-port", "0", "--https-port", "0",
+        where = ["--listen-address", listen] if listen else []
+        self.dataplane = Server([*under, program("toyou-dataplane"), "--snapshot-dir", self.directory, *where,
+                                 "--http-port", "0", "--https-port", "0",
                                  "--admin-address", "127.0.0.1:0", "--drain-period", "1s", "--workers", str(workers),
                                  *flags], **popen)
         self.dataplane.await_ready(ready_seconds)

@@ -148,11 +148,19 @@ class Toyou(Server):
 
     def condition(self, kind, name, condition, namespace="default"):
         """(status, reason) of a condition as the admin API lists it; None when absent."""
+        entry = self._condition(kind, name, condition, namespace)
+        return entry and (entry["status"], entry["reason"])
+
+    def message(self, kind, name, condition, namespace="default"):
+        entry = self._condition(kind, name, condition, namespace)
+        return entry and entry["message"]
+
+    def _condition(self, kind, name, condition, namespace):
         for item in self.json("/api/v1/status"):
             if (item["kind"], item["namespace"], item["name"]) == (kind, namespace, name):
                 for entry in item["conditions"]:
                     if entry["type"] == condition:
-                        return entry["status"], entry["reason"]
+                        return entry
         return None
 
     def loaded(self):
@@ -178,9 +186,10 @@ class Separate:
     def start_dataplane(self, *flags, ready=True):
         if self.dataplane:
             self.ended.append(self.dataplane)
+        drain = [] if "--drain-period" in flags else ["--drain-period", "1s"]
         self.dataplane = Server([program("toyou-dataplane"), "--snapshot-dir", self.state_dir, "--listen-address",
                                  "127.0.0.1", "--http-port", "0", "--https-port", "0", "--admin-address", "127.0.0.1:0",
-                                 "--drain-period", "1s", *flags])
+                                 *drain, *flags])
         return self.dataplane.await_ready() if ready else self.dataplane
 
     def read(self, name):

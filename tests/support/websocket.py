@@ -85,8 +85,8 @@ class WebSocket(Connection):
     """A client. Raises Refused when the handshake is not answered by 101."""
 
     def __init__(self, port, target="/", host="example.test", headers=(), early=b"", timeout=15, source=None,
-                 version="1.1", method="GET", tls=None):
-        super().__init__(port, timeout=timeout, source=source, tls=tls)
+                 version="1.1", method="GET", tls=None, address="127.0.0.1"):
+        super().__init__(port, address, timeout=timeout, source=source, tls=tls)
         self.key = base64.b64encode(os.urandom(16)).decode()
         headers = list(headers.items()) if isinstance(headers, dict) else list(headers)
         # Early frames travel in the same packet as the request.

@@ -222,9 +222,9 @@ def request_bytes(target="/", host="example.test", method="GET", headers=(), bod
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + (body or b"")
 
 
-def fetch(port, target="/", tls=None, **request):
+def fetch(port, target="/", tls=None, source=None, address="127.0.0.1", **request):
     """One request on a connection of its own."""
-    with Connection(port, tls=tls) as connection:
+    with Connection(port, address, source=source, tls=tls) as connection:
         return connection.ask(target, **request)
 
 

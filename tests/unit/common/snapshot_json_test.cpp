@@ -21,6 +21,7 @@ Route full_route() {
   route.action = Action::Refuse;
   route.backends = {{kUpstreamKey, 3}, {"", 0}};
   route.origins = Origins{{"self", "https://*.example.com"}, MissingOrigin::Deny};
+  route.client_addresses = test::client_addresses({"10.0.0.0/8", "2001:db8::/32"}, {"10.1.2.3"});
   route.limits = {1, 2, 3};
   route.timeouts = {Millis{1}, Millis{2}, Millis{3}, Millis{0}, Millis{5}, Millis{6}};
   route.tls_redirect = true;
@@ -83,6 +84,38 @@ TEST(SnapshotJson, GivesBackWhatIsAskedOfClients) {
   const Authority authority{"default", "ca", "-----BEGIN CERTIFICATE-----\n",
                             "-----BEGIN X509 CRL-----\n"};
   EXPECT_EQ(decoded("authority/default/ca", encode(authority)), Object{authority});
+}
+
+TEST(SnapshotJson, WritesAddressesInOneForm) {
+  Route route = test::ingress_route("web", "a.test", "/");
+  route.client_addresses = test::client_addresses({"192.0.2.7", "10.0.0.0/8", "10.1.0.0/16"}, {});
+  const std::string head = R"({"clientAddresses":)";
+  const std::string tail = R"(,"host":"a.test","path":"/","protocols":["HTTP","SSE","WebSocket"],)"
+                           R"("source":{"kind":"Ingress","name":"web","namespace":"default"}})";
+  const std::string written = head + R"({"allow":["10.0.0.0/8","192.0.2.7/32"]})" + tail;
+  EXPECT_EQ(encode(route), written);
+  for (const char* same : {R"({"allow":["192.0.2.7","10.0.0.0/8"]})",
+                           R"({"allow":["10.0.0.0/8","10.0.0.0/8","192.0.2.7/32"],"deny":[]})"}) {
+    EXPECT_EQ(encode(decoded(kKey, head + same + tail)), written) << same;
+  }
+  route.client_addresses = {};
+  for (const char* none : {"{}", R"({"allow":[]})", R"({"allow":[],"deny":[]})"}) {
+    EXPECT_EQ(decoded(kKey, head + none + tail), Object{route}) << none;
+  }
+}
+
+TEST(SnapshotJson, AnAddressListHasABound) {
+  std::string list;
+  for (std::size_t i = 0; i < limits::kAddressRangesPerList; ++i) list += R"("10.0.0.1",)";
+  const auto json = [&](const std::string& last) {
+    return R"({"clientAddresses":{"deny":[)" + list + last + R"(]},"host":"a.test","path":"/",)" +
+           R"("protocols":["HTTP"],"source":{"kind":"Ingress","name":"n","namespace":"d"}})";
+  };
+  list.back() = ' ';
+  EXPECT_TRUE(decode(kKey, json("")).object);
+  const Decoded over = decode(kKey, json(R"(,"10.0.0.1")"));
+  ASSERT_EQ(over.problems.size(), 1U);
+  EXPECT_EQ(over.problems[0].pointer, "/clientAddresses/deny");
 }
 
 TicketKeys ticket_keys() {
@@ -188,6 +221,15 @@ TEST(SnapshotJson, NamesTheFieldThatIsWrong) {
       {head + R"(,"origins":[]})", "/origins"},
       {head + R"(,"origins":{"allow":[1]}})", "/origins/allow"},
       {head + R"(,"origins":{"missing":"Maybe"}})", "/origins/missing"},
+      {head + R"(,"clientAddresses":[]})", "/clientAddresses"},
+      {head + R"(,"clientAddresses":null})", "/clientAddresses"},
+      {head + R"(,"clientAddresses":{"allow":"10.0.0.0/8"}})", "/clientAddresses/allow"},
+      {head + R"(,"clientAddresses":{"deny":null}})", "/clientAddresses/deny"},
+      {head + R"(,"clientAddresses":{"allow":[1]}})", "/clientAddresses/allow/0"},
+      {head + R"(,"clientAddresses":{"allow":["::1",""]}})", "/clientAddresses/allow/1"},
+      {head + R"(,"clientAddresses":{"deny":["10.0.0.0/33"]}})", "/clientAddresses/deny/0"},
+      {head + R"(,"clientAddresses":{"deny":["10.0.0.1/8"]}})", "/clientAddresses/deny/0"},
+      {head + R"(,"clientAddresses":{"deny":["fe80::1%eth0"]}})", "/clientAddresses/deny/0"},
       {head + R"(,"limits":{"maxConnections":"many"}})", "/limits/maxConnections"},
       {head + R"(,"limits":{"maxMessageBytes":9223372036854775808}})", "/limits/maxMessageBytes"},
       {head + R"(,"timeouts":{"idleMs":-1}})", "/timeouts/idleMs"},

@@ -68,6 +68,15 @@ TEST(Validate, NamesTheFieldOfARoute) {
       {"/origins/allow/1", [](Route& r) { r.origins = Origins{{"self", "https://a/b"}, {}}; }},
       {"/origins/allow",
        [](Route& r) { r.origins = Origins{std::vector<std::string>(257, "*"), {}}; }},
+      {"/clientAddresses/deny",
+       [](Route& r) {
+         std::vector<IpRange> many;
+         for (int i = 0; i < 1001; ++i) {
+           many.push_back(
+               *parse_ip_range("10.0." + std::to_string(i / 256) + "." + std::to_string(i % 256)));
+         }
+         r.client_addresses = ClientAddresses{{}, IpRanges(std::move(many))};
+       }},
       {"/timeouts/idleMs", [](Route& r) { r.timeouts.idle = Millis{-1}; }},
       {"/timeouts/lifetimeMs", [](Route& r) { r.timeouts.lifetime = std::chrono::hours(99'999); }},
       {"/hstsMs", [](Route& r) { r.hsts = Millis{-1}; }},

@@ -144,7 +144,7 @@ class LoopTest : public testing::Test {
 };
 
 TEST_F(LoopTest, NothingIsPublishedBeforeTheSourceHasSynced) {
-  options.quiet = 0ms;
+  options.waits = {0ms, 0ms, 0ms};
   start();
   upsert(service());
   upsert(ingress("web", "web.test"));

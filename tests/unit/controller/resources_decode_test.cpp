@@ -200,6 +200,9 @@ TEST(DecodeWebSocketRoute, NamesEveryFieldThatIsNotServed) {
       {{{"backendTLS", {{"caSecretName", "x"}, {"insecure", true}}}}, "spec.backendTLS.insecure"},
       {{{"backendProxyProtocol", "V2"}}, ""},
       {{{"origins", {{"allow", {"self"}}, {"deny", {"*"}}}}}, "spec.origins.deny"},
+      {{{"clientAddresses", json::object()}}, ""},
+      {{{"clientAddresses", {{"allow", {"10.0.0.0/8"}}, {"deny", json::array()}}}}, ""},
+      {{{"clientAddresses", {{"countries", {"x"}}}}}, "spec.clientAddresses.countries"},
       {{{"hosts.x", 1}}, "spec[hosts.x]"},
       {{{"timeouts.idle", "1s"}}, "spec[timeouts.idle]"},
       {{{"headers", json::object()}}, "spec.headers"},
@@ -266,6 +269,50 @@ TEST(DecodeWebSocketRoute, ChecksOrigins) {
                           "https://a.test:x", "https://a.*.test", "https://A.test", "ftp://a.test",
                           "https://a..test", "https://.a.test", "https://u@a.test", "Self"}) {
     EXPECT_EQ(problems(bad), 1U) << bad;
+  }
+}
+
+TEST(DecodeWebSocketRoute, ReadsClientAddresses) {
+  const auto decoded = decode_websocket_route(route(
+      {{"clientAddresses",
+        {{"allow", {"192.0.2.7", "10.0.0.0/8", "2001:DB8::/32"}}, {"deny", {"10.1.0.0/16"}}}}}));
+  ASSERT_TRUE(decoded && decoded->invalid.empty());
+  const snapshot::ClientAddresses& lists = *decoded->client_addresses;
+  ASSERT_EQ(lists.allow.ranges().size(), 3U);
+  EXPECT_EQ(to_string(lists.allow.ranges()[2]), "2001:db8::/32");
+  ASSERT_EQ(lists.deny.ranges().size(), 1U);
+  for (const json& none : {json::object(), json{{"allow", json::array()}}, json(nullptr)}) {
+    const auto open = decode_websocket_route(route({{"clientAddresses", none}}));
+    EXPECT_TRUE(open->invalid.empty() && !open->client_addresses) << none;
+  }
+}
+
+TEST(DecodeWebSocketRoute, NamesTheAddressThatIsWrong) {
+  const std::string in = "spec.clientAddresses.";
+  std::vector<std::string> many;
+  for (int i = 0; i < 1001; ++i) {
+    many.push_back("10.0." + std::to_string(i / 256) + "." + std::to_string(i % 256));
+  }
+  const struct {
+    json addresses;
+    std::vector<std::string> fields;
+  } rows[] = {
+      {{{"allow", {"10.0.0.0/8", "10.0.0.1/8"}}}, {in + "allow[1]"}},
+      {{{"allow", {"office"}}, {"deny", {"::1", "300.1.1.1"}}}, {in + "allow[0]", in + "deny[1]"}},
+      {{{"deny", {"fe80::1%eth0"}}}, {in + "deny[0]"}},
+      {{{"deny", {"::ffff:10.0.0.1"}}}, {in + "deny[0]"}},
+      {{{"deny", {"::1", nullptr}}}, {in + "deny[1]"}},
+      {{{"deny", {"::1", 5}}}, {in + "deny[1]"}},
+      {{{"deny", "10.0.0.0/8"}}, {in + "deny"}},
+      {{{"allow", many}}, {in + "allow"}},
+      {json::array({"10.0.0.0/8"}), {"spec.clientAddresses"}},
+  };
+  for (const auto& row : rows) {
+    const auto decoded = decode_websocket_route(route({{"clientAddresses", row.addresses}}));
+    ASSERT_TRUE(decoded.has_value());
+    std::vector<std::string> fields;
+    for (const FieldProblem& problem : decoded->invalid) fields.push_back(problem.field);
+    EXPECT_EQ(fields, row.fields) << row.addresses;
   }
 }
 

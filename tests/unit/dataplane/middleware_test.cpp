@@ -3,9 +3,11 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/middleware/address_lists.hpp"
 #include "dataplane/middleware/chain.hpp"
 #include "dataplane/middleware/client_address.hpp"
 #include "dataplane/middleware/tls_location.hpp"
+#include "tests/support/snapshot_builders.hpp"
 
 namespace toyou::middleware {
 namespace {
@@ -22,7 +24,7 @@ TEST(Chain, RunsInThisOrder) {
   EXPECT_EQ(names(before_routing()),
             (std::vector<std::string_view>{"request_id", "client_address"}));
   EXPECT_EQ(names(for_route()),
-            (std::vector<std::string_view>{"hsts", "route_action", "tls_redirect",
+            (std::vector<std::string_view>{"hsts", "route_action", "address_lists", "tls_redirect",
                                            "client_certificate", "websocket_handshake", "origin",
                                            "connection_limits", "mark_websocket"}));
 }
@@ -51,6 +53,40 @@ TEST(ClientAddress, IsTheLastOneThatNoTrustedProxyVouchesFor) {
   };
   for (const Case& c : cases) {
     EXPECT_EQ(client_behind(c.chain, c.peer, *trusted), c.client) << c.chain << " by " << c.peer;
+  }
+}
+
+TEST(AddressLists, DenyComesFirstAndAllowAllowsNobodyElse) {
+  using Texts = std::vector<std::string>;
+  const struct {
+    Texts allow;
+    Texts deny;
+    const char* client;
+    bool allowed;
+  } cases[] = {
+      {{"10.0.0.0/8"}, {}, "10.1.2.3", true},
+      {{"10.0.0.0/8"}, {}, "::ffff:10.1.2.3", true},
+      {{"10.0.0.0/8"}, {}, "11.0.0.1", false},
+      {{"10.0.0.0/8"}, {}, "::1", false},
+      {{"::/0"}, {}, "10.1.2.3", false},
+      {{"::/0"}, {}, "::ffff:10.1.2.3", false},
+      {{}, {"10.0.0.0/8"}, "10.1.2.3", false},
+      {{}, {"10.0.0.0/8"}, "::ffff:10.1.2.3", false},
+      {{}, {"10.0.0.0/8"}, "::ffff:a01:203", false},
+      {{}, {"10.0.0.0/8"}, "11.0.0.1", true},
+      {{}, {"10.0.0.0/8"}, "2001:db8::1", true},
+      {{}, {"fe80::/10"}, "fe80::1%eth0", false},
+      {{"10.0.0.0/8"}, {"10.1.0.0/16"}, "10.1.2.3", false},
+      {{"10.0.0.0/8"}, {"10.1.0.0/16"}, "10.2.0.1", true},
+      {{"10.1.0.0/16"}, {"10.0.0.0/8"}, "10.1.2.3", false},
+      {{"10.1.2.3"}, {"10.1.2.3"}, "10.1.2.3", false},
+      {{}, {"10.0.0.0/8"}, "", false},  // no address: nobody knows whether it is denied
+      {{}, {"10.0.0.0/8"}, "unknown", false},
+      {{"0.0.0.0/0", "::/0"}, {}, "10.0.0.1:80", false},
+  };
+  for (const auto& c : cases) {
+    EXPECT_EQ(address_allowed(test::client_addresses(c.allow, c.deny), c.client), c.allowed)
+        << c.client << " " << testing::PrintToString(c.allow) << testing::PrintToString(c.deny);
   }
 }
 
