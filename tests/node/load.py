@@ -29,6 +29,7 @@ import sys
 import time
 
 TEXT, CLOSE = 1, 8
+LAST_CHUNK = b"\r\n0\r\n\r\n"
 KEPT = ("ends", "seconds", "opened", "refused", "echoes", "http_ok", "http_failed", "events_ended")
 
 
@@ -129,11 +130,12 @@ class Load:
                 reader, writer = await self.connect("/events", "Accept: text/event-stream\r\n")
                 await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
                 tail = b""
-                while not self.over.is_set() and (part := await asyncio.wait_for(reader.read(4096), 15)):
+                # The last chunk ends it, too: then the connection may stay for another request.
+                while not self.over.is_set() and not tail.endswith(LAST_CHUNK) and (part := await asyncio.wait_for(reader.read(4096), 15)):
                     tail = (tail + part)[-64:]
                     await self.count("events_seen")
                 if not self.over.is_set():
-                    between = tail.endswith((b"\n\n", b"\n\n\r\n", b"\r\n0\r\n\r\n"))
+                    between = tail.endswith((b"\n\n", b"\n\n\r\n", LAST_CHUNK))
                     self.events_ended.append("between events" if between else "within an event: %r" % tail)
                 writer.close()
             except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError) as error:

@@ -82,3 +82,4 @@ def test_a_backend_that_ends_keeps_its_websockets_until_it_is_gone(node, load, e
     seen = clients.end()
     assert seen["http_failed"] == [] and seen["refused"] == 0
     assert set(seen["ends"]) == {"close 1014", "open"} and 0 < seen["ends"]["close 1014"] < 50, seen["ends"]
+    assert set(seen["events_ended"]) <= {"between events"}
