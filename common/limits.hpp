@@ -31,8 +31,11 @@ inline constexpr std::size_t kRoutePathBytes = 4096;
 inline constexpr std::size_t kBackendsPerRoute = 16;
 inline constexpr std::uint32_t kMaxWeight = 1'000'000;
 inline constexpr std::size_t kOriginsPerRoute = 256;
-inline constexpr std::size_t kOriginBytes = 300;              // scheme, host, port
-inline constexpr std::size_t kAddressRangesPerList = 1'000;   // as in the CRD
+inline constexpr std::size_t kOriginBytes = 300;             // scheme, host, port
+inline constexpr std::size_t kAddressRangesPerList = 1'000;  // as in the CRD
+// Of one object: entries of its lists of origins and addresses, times its matches of host and path,
+// each of which is a route that holds them.
+inline constexpr std::size_t kListEntriesPerObject = 250'000;
 inline constexpr std::size_t kEndpointsPerUpstream = 10'000;  // 60 bytes each: below one object
 inline constexpr std::size_t kHostsPerCertificate = 10'000;   // 100 bytes each: below one object
 inline constexpr std::size_t kCertificateChainBytes = 256U << 10;  // usual chains take 10 KiB

@@ -1,6 +1,8 @@
 #include "controller/resources/client_addresses.hpp"
 
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "common/limits.hpp"
 #include "controller/resources/metadata.hpp"
@@ -33,6 +35,14 @@ IpRanges read_ip_ranges(std::string_view annotation, const std::string& field,
   const Field list(entries, field, problems);
   if (entries.empty()) list.problem("holds no address");
   return read_ip_ranges(list);
+}
+
+std::optional<std::string> too_many_entries(std::size_t matches, std::size_t entries) {
+  if (entries == 0 || matches <= limits::kListEntriesPerObject / entries) return std::nullopt;
+  return "has " + std::to_string(matches) + " matches of host and path with " +
+         std::to_string(entries) +
+         " origins and client addresses each; the product must not be above " +
+         std::to_string(limits::kListEntriesPerObject);
 }
 
 }  // namespace toyou::resources

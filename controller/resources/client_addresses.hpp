@@ -1,6 +1,11 @@
 // Who may send requests to a route, by the client's address, as both kinds of objects say it.
 #pragma once
 
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
 #include "common/ip_range.hpp"
 #include "controller/resources/field.hpp"
 
@@ -13,5 +18,9 @@ IpRanges read_ip_ranges(const Field& list);
 // wrong, as it asks for something.
 IpRanges read_ip_ranges(std::string_view annotation, const std::string& field,
                         FieldProblems& problems);
+
+// The problem of an object whose `matches` of host and path hold lists of `entries` each, where it
+// would become too much for a snapshot; nullopt: it does not.
+std::optional<std::string> too_many_entries(std::size_t matches, std::size_t entries);
 
 }  // namespace toyou::resources

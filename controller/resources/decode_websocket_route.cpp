@@ -287,6 +287,19 @@ std::optional<RouteBackendTls> read_backend_tls(const Field& field) {
   return tls;
 }
 
+void bound_lists(const Field& spec, WebSocketRoute& route) {
+  std::size_t entries = route.origins ? route.origins->allow.size() : 0;
+  if (const snapshot::ClientAddresses* lists = route.client_addresses.get()) {
+    entries += lists->allow.ranges().size() + lists->deny.ranges().size();
+  }
+  auto problem = too_many_entries(route.hosts.size() * route.paths.size(), entries);
+  if (!problem) return;
+  spec.problem(std::move(*problem));
+  // The route is refused, so nobody gets in without them.
+  route.origins.reset();
+  route.client_addresses = {};
+}
+
 }  // namespace
 
 Result<WebSocketRoute> decode_websocket_route(const nlohmann::json& object) {
@@ -308,6 +321,7 @@ Result<WebSocketRoute> decode_websocket_route(const nlohmann::json& object) {
   const Field addresses = spec.member("clientAddresses");
   route.client_addresses = snapshot::ClientAddresses{read_ip_ranges(addresses.member("allow")),
                                                      read_ip_ranges(addresses.member("deny"))};
+  bound_lists(spec, route);
   const Field limits = spec.member("limits");
   route.limits = {read_count(limits.member("maxConnections")),
                   read_count(limits.member("maxConnectionsPerClient")),

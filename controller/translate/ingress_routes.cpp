@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "controller/resources/client_addresses.hpp"
 #include "controller/translate/client_auth.hpp"
 #include "controller/translate/validity.hpp"
 
@@ -21,6 +22,7 @@ class IngressReader {
 
   Claims read() {
     claim_annotated_client_auth(ingress_, certificates_, claims_);
+    bound_lists();
     read_default_backend();
     for (std::size_t i = 0; i < ingress_.rules.size(); ++i) {
       read_rule(ingress_.rules[i], "spec.rules[" + std::to_string(i) + "]");
@@ -36,6 +38,19 @@ class IngressReader {
   }
 
  private:
+  void bound_lists() {
+    const snapshot::ClientAddresses* lists = claims_.client_addresses.get();
+    if (lists == nullptr) return;
+    std::size_t matches = 1;  // the default backend
+    for (const resources::IngressRule& rule : ingress_.rules) matches += rule.paths.size();
+    auto problem = resources::too_many_entries(
+        matches, lists->allow.ranges().size() + lists->deny.ranges().size());
+    if (!problem) return;
+    claims_.defects.push_back(invalid("spec", *problem + "; the object is not served"));
+    claims_.refused = true;  // so nobody gets in without them
+    claims_.client_addresses = {};
+  }
+
   void read_default_backend() {
     if (!ingress_.default_backend) {
       if (ingress_.rules.empty()) {

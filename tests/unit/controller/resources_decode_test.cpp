@@ -293,6 +293,30 @@ TEST(DecodeWebSocketRoute, ReadsClientAddresses) {
   }
 }
 
+TEST(DecodeWebSocketRoute, BoundsListsTimesMatches) {
+  const auto sized = [](int hosts, int paths, int addresses, int origins) {
+    json spec = {{"hosts", json::array()}, {"paths", json::array()}};
+    for (int i = 0; i < hosts; ++i) spec["hosts"].push_back("h" + std::to_string(i) + ".test");
+    for (int i = 0; i < paths; ++i) spec["paths"].push_back({{"path", "/" + std::to_string(i)}});
+    for (int i = 0; i < addresses; ++i) {
+      spec["clientAddresses"]["deny"].push_back("10.0." + std::to_string(i) + ".1");
+    }
+    for (int i = 0; i < origins; ++i) {
+      spec["origins"]["allow"].push_back("https://o" + std::to_string(i) + ".test");
+    }
+    return decode_websocket_route(route(spec));
+  };
+  const auto most = sized(50, 50, 60, 40);
+  ASSERT_TRUE(most && most->invalid.empty());
+  EXPECT_TRUE(most->origins && most->client_addresses);
+  const auto above = sized(50, 50, 61, 40);
+  ASSERT_EQ(above->invalid.size(), 1U);
+  EXPECT_EQ(above->invalid[0].field, "spec");
+  EXPECT_EQ(above->invalid[0].message,
+            "has 2500 matches of host and path with 101 origins and client addresses each; the "
+            "product must not be above 250000");
+}
+
 TEST(DecodeWebSocketRoute, NamesTheAddressThatIsWrong) {
   const std::string in = "spec.clientAddresses.";
   std::vector<std::string> many;
