@@ -91,8 +91,9 @@ void add_local_command(flags::Parser& program, LocalOptions& options) {
              "Secret whose certificate is shown where no other is");
   local.text("--ticket-key-secret", options.ticket_key_secret, "NS/NAME",
              "Secret with the keys of TLS session tickets, so that they outlive a restart");
-  local.text("--state-dir", options.state_dir, "DIR",
-             "Where snapshots are kept; default: a temporary directory");
+  local.text(
+      "--state-dir", options.state_dir, "DIR",
+      "Where snapshots are kept; default: a temporary directory, in memory where there is room");
   local.log(options.log);
   local.footer(
       "Once traffic can be served, one line \"ready http=PORT https=PORT admin=PORT\" goes to "

@@ -1,12 +1,15 @@
 #include "cli/state_directory.hpp"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -25,9 +28,22 @@ constexpr const char* kLock = "/.lock";
 constexpr std::string_view kPrefix = "toyou-local-";
 constexpr std::string_view kPattern = "XXXXXX";  // of mkdtemp
 
+// Snapshots hold private keys, which need not touch a disk, and an object each for thousands of
+// routes. Containers often have 64 MiB there, which may be too little.
+constexpr const char* kMemory = "/dev/shm";
+constexpr std::uint64_t kMemoryRoom = std::uint64_t{256} << 20;
+
+bool has_memory() {
+  struct statfs about{};
+  return ::statfs(kMemory, &about) == 0 && about.f_type == TMPFS_MAGIC &&
+         about.f_bavail * static_cast<std::uint64_t>(about.f_bsize) >= kMemoryRoom &&
+         ::access(kMemory, W_OK | X_OK) == 0;
+}
+
 std::string temporary_base() {
   const char* base = std::getenv("TMPDIR");
-  return base != nullptr && *base != '\0' ? base : "/tmp";
+  if (base != nullptr && *base != '\0') return base;
+  return has_memory() ? kMemory : "/tmp";
 }
 
 Result<void> make_private(const std::string& path) {

@@ -12,8 +12,8 @@ namespace toyou::cli {
 
 class StateDirectory {
  public:
-  // `path` empty: a temporary one under $TMPDIR or /tmp. Those that were left there by a process
-  // that was killed are removed first.
+  // `path` empty: a temporary one under $TMPDIR, else in memory (/dev/shm) where there is room,
+  // else under /tmp. Those that were left there by a process that was killed are removed first.
   static Result<StateDirectory> open(const std::string& path);
 
   StateDirectory(StateDirectory&& other) noexcept;

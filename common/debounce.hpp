@@ -13,15 +13,18 @@ namespace toyou {
 class Debounce {
  public:
   struct Waits {
-    Millis alone;    // after a change that comes `at_most` or later after the last act
-    Millis series;   // after the last of other changes
+    Millis alone;    // after a change that comes `series` or later after the one before
+    Millis series;   // after the last of changes that come sooner
     Millis at_most;  // after the first change, however many follow
   };
 
   explicit Debounce(Waits waits) : waits_(waits) {}
 
   void note(SteadyTime now) {
-    if (!first_) first_ = now;
+    if (!first_) {
+      first_ = now;
+      in_series_ = last_ && now - *last_ < waits_.series;
+    }
     last_ = now;
   }
 
@@ -30,21 +33,17 @@ class Debounce {
   // nullopt: nothing has changed since the last act.
   [[nodiscard]] std::optional<SteadyTime> due() const {
     if (!first_) return std::nullopt;
-    const bool series = acted_ && *first_ - *acted_ < waits_.at_most;
-    return std::min(last_ + (series ? waits_.series : waits_.alone), *first_ + waits_.at_most);
+    return std::min(*last_ + (in_series_ ? waits_.series : waits_.alone), *first_ + waits_.at_most);
   }
 
   // What was noted so far is acted on now.
-  void act(SteadyTime now) {
-    first_.reset();
-    acted_ = now;
-  }
+  void act() { first_.reset(); }
 
  private:
   Waits waits_;
   std::optional<SteadyTime> first_;  // change since the last act
-  SteadyTime last_;
-  std::optional<SteadyTime> acted_;
+  bool in_series_ = false;           // that one
+  std::optional<SteadyTime> last_;   // change of all
 };
 
 }  // namespace toyou

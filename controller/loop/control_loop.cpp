@@ -160,7 +160,7 @@ void ControlLoop::log_warnings() {
 }
 
 void ControlLoop::publish(Steady::time_point now) {
-  changes_.act(now);
+  changes_.act();
   metrics_.translations.Increment();
   metrics_.set_objects(intake_.objects());
   const auto& translation = translator_.update(intake_.take_changed(), options_.wall_clock());

@@ -170,7 +170,7 @@ class DirectoryFollower {
 
   void scan(Steady::time_point now) {
     last_scan_ = now;
-    events_.act(now);
+    events_.act();
     const auto found = list_manifests(options_.directory);
     if (!found) {
       watch_.reset();

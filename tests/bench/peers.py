@@ -230,10 +230,12 @@ class Toyou(Peer):
             common += manifests.service("b%d" % backend, [("127.0.0.1", backend)])
         self.write(folder, "common.json", common)
         # A file for each hundred routes, as people have them: a change rewrites one of them.
-        for first in range(0, len(self.routes), 100):
-            self.write(folder, "routes-%05d.json" % first, [
-                self.ingress("r%d" % number, self.routes[number])
-                for number in range(first, min(first + 100, len(self.routes)))])
+        files = {"routes-%05d.json" % first: range(first, min(first + 100, len(self.routes)))
+                 for first in range(0, len(self.routes), 100)}
+        for name, numbers in files.items():
+            self.write(folder, name, [self.ingress("r%d" % number, self.routes[number]) for number in numbers])
+        for name in set(os.listdir(folder.path)) - set(files) - {"common.json"}:
+            folder.remove(name)  # of more routes, before
 
     @staticmethod
     def write(folder, name, objects):

@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -82,6 +84,16 @@ TEST_F(StateDirectoryTest, WhatAKilledOneLeftGoesAtTheNextStart) {
   ASSERT_TRUE(state);
   EXPECT_EQ(entries(), 1U) << "its own";
   EXPECT_TRUE(fs::exists(state->path() + "/.lock"));
+}
+
+TEST_F(StateDirectoryTest, IsInMemoryWhereThereIsRoomAndNothingElseIsAsked) {
+  ::unsetenv("TMPDIR");
+  struct statvfs about{};
+  const bool room = ::statvfs("/dev/shm", &about) == 0 &&
+                    about.f_bavail * about.f_frsize >= std::uint64_t{256} << 20;
+  const auto state = StateDirectory::open("");
+  ASSERT_TRUE(state);
+  EXPECT_EQ(fs::path(state->path()).parent_path(), room ? "/dev/shm" : "/tmp");
 }
 
 TEST_F(StateDirectoryTest, OneInUseStays) {

@@ -24,7 +24,7 @@ std::vector<int> acts(const std::vector<int>& changes) {
     const auto due = debounce.due();
     EXPECT_EQ(due.has_value(), debounce.pending());
     if (!due || *due > now) continue;
-    debounce.act(now);
+    debounce.act();
     found.push_back(ms);
   }
   return found;
@@ -47,10 +47,11 @@ TEST(Debounce, ActsSoonOnOneChangeAndWaitsForThePauseOfASeries) {
       {"one change", {5}, {6}},
       {"changes that come together", {5, 5, 5}, {6}},
       {"two far apart", {5, 500}, {6, 501}},
-      {"just far enough apart", {5, 106}, {6, 107}},
-      {"just not far enough", {5, 105}, {6, 115}},
+      {"just far enough apart", {5, 15}, {6, 16}},
+      {"just not far enough", {5, 14}, {6, 24}},
       {"the second waits for a pause", {5, 8, 12, 17}, {6, 27}},
-      {"the series is over", {5, 20, 200}, {6, 30, 201}},
+      {"the series is over", {5, 8, 19, 40}, {6, 18, 20, 41}},
+      {"always as far apart", {5, 20, 35, 50}, {6, 21, 36, 51}},
       {"no pause before, either", every(1, 0, 50), {50}},
   };
   for (const Case& each : cases) EXPECT_EQ(acts(each.changes), each.acts) << each.name;
