@@ -31,6 +31,7 @@ constexpr std::string_view kPattern = "XXXXXX";  // of mkdtemp
 // Snapshots hold private keys, which need not touch a disk, and an object each for thousands of
 // routes. Containers often have 64 MiB there, which may be too little.
 constexpr const char* kMemory = "/dev/shm";
+constexpr const char* kDisk = "/tmp";
 constexpr std::uint64_t kMemoryRoom = std::uint64_t{256} << 20;
 
 bool has_memory() {
@@ -40,10 +41,13 @@ bool has_memory() {
          ::access(kMemory, W_OK | X_OK) == 0;
 }
 
-std::string temporary_base() {
+// Where a temporary one may be, the best first. What was left in the others is ours, too: there may
+// have been room then, and not now.
+std::vector<std::string> temporary_bases() {
   const char* base = std::getenv("TMPDIR");
-  if (base != nullptr && *base != '\0') return base;
-  return has_memory() ? kMemory : "/tmp";
+  if (base != nullptr && *base != '\0') return {base};
+  return has_memory() ? std::vector<std::string>{kMemory, kDisk}
+                      : std::vector<std::string>{kDisk, kMemory};
 }
 
 Result<void> make_private(const std::string& path) {
@@ -103,9 +107,9 @@ void remove_stale(const std::string& base) {
 
 Result<StateDirectory> StateDirectory::open(const std::string& path) {
   if (!path.empty()) return open_named(path);
-  const std::string base = temporary_base();
-  remove_stale(base);
-  return open_temporary(base);
+  const std::vector<std::string> bases = temporary_bases();
+  for (const std::string& base : bases) remove_stale(base);
+  return open_temporary(bases.front());
 }
 
 Result<StateDirectory> StateDirectory::open_named(const std::string& path) {

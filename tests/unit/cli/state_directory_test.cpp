@@ -96,6 +96,25 @@ TEST_F(StateDirectoryTest, IsInMemoryWhereThereIsRoomAndNothingElseIsAsked) {
   EXPECT_EQ(fs::path(state->path()).parent_path(), room ? "/dev/shm" : "/tmp");
 }
 
+TEST_F(StateDirectoryTest, WhatAKilledOneLeftOnDiskGoesWhereMemoryIsTakenNow) {
+  ::setenv("TMPDIR", "/tmp", 1);
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const auto state = StateDirectory::open("");
+    if (state) std::ofstream(base / "left") << state->path();
+    ::raise(SIGKILL);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  std::string left;
+  ASSERT_TRUE(std::ifstream(base / "left") >> left);
+  ASSERT_TRUE(fs::exists(left + "/.lock"));
+  ::unsetenv("TMPDIR");
+  ASSERT_TRUE(StateDirectory::open(""));
+  EXPECT_FALSE(fs::exists(left));
+}
+
 TEST_F(StateDirectoryTest, OneInUseStays) {
   const auto first = StateDirectory::open("");
   const auto second = StateDirectory::open("");
